@@ -17,22 +17,16 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from flambeau.backend import API, Backend, Capabilities, KernelTable
+from flambeau.discovery import EXTRAS, GROUP, Installed, discover, not_found, pip_line
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     import pluggy
 
 Phase = Literal["import", "hook", "api", "init"]
-State = Literal["not loaded", "ready", "broken", "disabled", "ambiguous"]
-
-GROUP: Final = "flambeau.backends"
-EXTRAS: Final = {"cuda": "cuda12x", "opencl": "opencl"}
-"""The extra of flambeau that installs what a first-party device type needs."""
 
 
 class BackendUnavailable(RuntimeError):
@@ -65,7 +59,7 @@ class BackendUnavailable(RuntimeError):
         return (type(self), (self.name, self.distribution, self.version, self.phase, told))
 
 
-class ApiMismatch(RuntimeError):
+class ApiVersionError(RuntimeError):
     """A plugin and this flambeau do not speak the same version of the plugin API."""
 
 
@@ -92,18 +86,6 @@ class Hooks:
         Args:
             config: the run's configuration, see :mod:`flambeau_conformance`.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A backend that is installed or registered, without loading it."""
-
-    name: str
-    distribution: str
-    version: str
-    entry_point: str
-    state: State
-    error: RuntimeError | None = None
 
 
 _lock = threading.RLock()
@@ -137,7 +119,7 @@ def register_backend(backend: Backend) -> None:
 
     Raises:
         RuntimeError: if the name is in use: tensors may exist that hold the other backend.
-        ApiMismatch: if it was written for another version of the plugin API.
+        ApiVersionError: if it was written for another version of the plugin API.
     """
     name = backend.name
     with _lock:
@@ -152,16 +134,20 @@ def register_backend(backend: Backend) -> None:
 
 
 def installed() -> list[Installed]:
-    """The backends of this environment by name, without loading any."""
+    """The backends of this environment and process by name, without loading any."""
     with _lock:
-        records = [_record(name, entries) for name, entries in sorted(_discover().items())]
-        known = {r.name for r in records}
-        here = [
-            Installed(name, "", "", f"{type(b).__module__}:{type(b).__qualname__}", "ready")
-            for name, b in sorted(_backends.items())
-            if name not in known and name != "meta"
-        ]
-    return records + here
+        records = discover()
+        for name, error in _quarantine.items():
+            if name in records:
+                records[name] = replace(records[name], state="broken", error=error)
+        for name, backend in _backends.items():
+            if name in _managers and name in records:
+                records[name] = replace(records[name], state="ready", error=None)
+            elif name != "meta":
+                kind = type(backend)
+                where = f"{kind.__module__}:{kind.__qualname__}"
+                records[name] = Installed(name, "", "", where, "ready")
+        return [records[name] for name in sorted(records)]
 
 
 def load_all() -> list[Installed]:
@@ -183,12 +169,6 @@ def configure_conformance(device_type: str, config: Any) -> None:
 
 
 # ---- loading ---------------------------------------------------------------------------------
-def _raise_first_failure() -> None:
-    for record in load_all():
-        if record.state in ("broken", "ambiguous"):
-            _load(record.name)
-
-
 def _load(name: str) -> Backend:
     if name == "meta":
         from flambeau.meta import MetaBackend
@@ -210,6 +190,16 @@ def _load(name: str) -> Backend:
         _loading.discard(name)
     _managers[name], _backends[name] = manager, backend
     return backend
+
+
+def _select(name: str) -> Installed:
+    records = discover()
+    record = records.get(name)
+    if record is None:
+        raise not_found(name, sorted(records.keys() | _backends.keys() - {"meta"}))
+    if record.error is not None:
+        raise record.error
+    return record
 
 
 def _load_plugin(record: Installed) -> tuple[pluggy.PluginManager, Backend]:
@@ -235,7 +225,7 @@ def _load_plugin(record: Installed) -> tuple[pluggy.PluginManager, Backend]:
     with _phase(record, "api"):
         _check_api(backend.api, record.distribution)
     with _phase(record, "hook"):
-        manager.check_pending()
+        manager.check_pending()  # after the version check: a newer API may have other hooks
     with _phase(record, "init"):
         _check_answers(backend, record.name)
     if manager.hook.flambeau_ops.get_hookimpls():
@@ -263,11 +253,9 @@ def _phase(record: Installed, phase: Phase) -> Iterator[None]:
     """Turn whatever a plugin raises into BackendUnavailable."""
     try:
         yield
-    except BackendUnavailable as error:
-        if error.name == record.name:
-            raise
-        raise _unavailable(record, phase, error) from error
     except (Exception, SystemExit) as cause:
+        if isinstance(cause, BackendUnavailable) and cause.name == record.name:
+            raise
         raise _unavailable(record, phase, cause) from cause
 
 
@@ -275,19 +263,30 @@ def _unavailable(record: Installed, phase: Phase, cause: BaseException) -> Backe
     return BackendUnavailable(record.name, record.distribution, record.version, phase, cause)
 
 
+def _raise_first_failure() -> None:
+    for record in load_all():
+        if record.state in ("broken", "ambiguous"):
+            _load(record.name)
+
+
+def _is_strict() -> bool:
+    return os.environ.get("FLAMBEAU_STRICT_PLUGINS", "") not in ("", "0")
+
+
+# ---- checks ----------------------------------------------------------------------------------
 def _check_api(api: Any, who: str) -> None:
     """Accept the same major version and a minor version up to this one's."""
     match api:
         case (int(major), int(minor)):
             pass
         case _:
-            raise ApiMismatch(f"{who} states api = {api!r}; it must be a pair of ints like {API}")
+            raise ApiVersionError(f"{who} states api = {api!r}; it must be a pair like {API}")
     if major == API[0] and minor <= API[1]:
         return
     words = f"{who} was written for plugin API {major}.{minor}, this flambeau has {API[0]}.{API[1]}"
     if (major, minor) > API:
-        raise ApiMismatch(f"{words}: upgrade flambeau (pip install --upgrade flambeau)")
-    raise ApiMismatch(f"{words}: upgrade {who}")
+        raise ApiVersionError(f"{words}: upgrade flambeau (pip install --upgrade flambeau)")
+    raise ApiVersionError(f"{words}: upgrade {who}")
 
 
 def _check_answers(backend: Backend, name: str) -> None:
@@ -305,116 +304,6 @@ def _check_answers(backend: Backend, name: str) -> None:
             raise TypeError(f"capabilities(0) must return Capabilities, not {capabilities!r}")
 
 
-# ---- discovery -------------------------------------------------------------------------------
-def _discover() -> dict[str, list[EntryPoint]]:
-    from importlib.metadata import entry_points
-
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    return found
-
-
-def _record(name: str, entries: list[EntryPoint]) -> Installed:
-    """What metadata and this process know of a name."""
-    first, *others = entries
-    owner = _owner(first)
-    record = Installed(name, *owner, first.value, "not loaded")
-    if name in _backends:
-        return replace(record, state="ready")
-    if name in _quarantine:
-        return replace(record, state="broken", error=_quarantine[name])
-    if name in _disabled():
-        words = f"device {name!r} is disabled by the environment variable FLAMBEAU_DISABLE"
-        return replace(record, state="disabled", error=RuntimeError(words))
-    if others:
-        owners = [" ".join(_owner(e)) for e in entries]
-        words = (
-            f"device {name!r} is provided by {len(entries)} distributions: {' and '.join(owners)}; "
-            "uninstall all but one (pip uninstall NAME)"
-        )
-        names = ", ".join(_owner(e)[0] for e in entries)
-        return replace(record, distribution=names, state="ambiguous", error=RuntimeError(words))
-    return record
-
-
-def _owner(entry: EntryPoint) -> tuple[str, str]:
-    """Name and version of the distribution that an entry point came in."""
-    return (entry.dist.name, entry.dist.version) if entry.dist is not None else ("?", "?")
-
-
-def _select(name: str) -> Installed:
-    found = _discover()
-    if name not in found:
-        raise RuntimeError(_not_found(name, sorted(found.keys() | _backends.keys() - {"meta"})))
-    record = _record(name, found[name])
-    if record.error is not None:
-        raise RuntimeError(str(record.error))
-    return record
-
-
-def _disabled() -> set[str]:
-    names = os.environ.get("FLAMBEAU_DISABLE", "").split(",")
-    return {n.strip() for n in names if n.strip()}
-
-
-def _is_strict() -> bool:
-    return os.environ.get("FLAMBEAU_STRICT_PLUGINS", "") not in ("", "0")
-
-
-# ---- words -----------------------------------------------------------------------------------
-def _not_found(name: str, names: list[str]) -> str:
-    """Say which devices are installed, which one was perhaps meant, and the pip line."""
-    words = [
-        f"no backend for device {name!r} is installed; "
-        f"installed devices: {', '.join(names) or 'none'}."
-    ]
-    if name == "cpu":
-        words.append(
-            "The CPU backend comes with flambeau, and flambeau's package metadata was not found: "
-            "install it (pip install flambeau, or pip install -e . in a source tree)."
-        )
-        return " ".join(words)
-    near = _nearest(name, {*names, *EXTRAS})
-    wanted = name
-    if near is not None and near != name:
-        words.append(f"Did you mean {near!r}?")
-        wanted = near if near not in names else name
-    words.append(f"To install {wanted!r}: {_pip_line(wanted)}")
-    return " ".join(words)
-
-
-def _nearest(name: str, names: set[str]) -> str | None:
-    from difflib import get_close_matches
-
-    by_lower = {n.lower(): n for n in sorted(names)}
-    found = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return by_lower[found[0]] if found else None
-
-
-def _pip_line(name: str) -> str:
-    extra = EXTRAS.get(name)
-    if extra is None:
-        return (
-            f"pip install flambeau-{name.lower().replace('_', '-')} "
-            "(the name that a third-party package of this device would have)"
-        )
-    line = f'pip install "flambeau[{extra}]"'
-    version = _version_without(extra)
-    return line if version is None else f"{line} (from a later version: {version} lacks it)"
-
-
-def _version_without(extra: str) -> str | None:
-    """The version of flambeau, if it is installed and does not have an extra."""
-    from importlib.metadata import PackageNotFoundError, metadata
-
-    try:
-        facts = metadata("flambeau")
-    except PackageNotFoundError:
-        return None
-    return None if extra in (facts.get_all("Provides-Extra") or []) else facts["Version"]
-
-
 def _advice(error: BackendUnavailable) -> str:
     """What to do about a failure, where its kind tells."""
     cause = error.cause
@@ -425,5 +314,5 @@ def _advice(error: BackendUnavailable) -> str:
                 f"not have: upgrade flambeau, or install the {error.distribution} made for it."
             )
         if error.distribution == "flambeau" and error.name in EXTRAS:
-            return f". Install what it needs: {_pip_line(error.name)}."
+            return f". Install what it needs: {pip_line(error.name)}."
     return "."
