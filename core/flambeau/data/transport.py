@@ -1,0 +1,326 @@
+"""How batches travel from worker processes: pickled, with large arrays in shared memory.
+
+A worker writes arrays into *segments*: anonymous files (``memfd`` on Linux, an unlinked temporary
+file elsewhere) that both sides map.  Having no name, a segment cannot outlive the processes that
+map it, however they die.  The main process wraps the memory without copying; when the last array
+over a segment is gone, the segment's number goes back to the worker with the next task, and the
+worker writes a later batch there.
+
+Invariant: a segment is written only while no array over it is alive in either process.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import itertools
+import mmap
+import os
+import pickle
+import sys
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from flambeau import Tensor
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+# Below this many bytes a copy through the pipe costs less than the bookkeeping of a segment.
+SMALL = 16 * 1024
+# Cache lines: arrays that share a segment start on different ones.
+_ALIGNMENT = 64
+# Free segments that a worker keeps for later batches; further ones are given back to the system.
+_SPARE = 2
+
+# Windows has no way to pass an open file through a pipe: there arrays travel in the pipe itself.
+CAN_SHARE = sys.platform != "win32"
+
+
+class Piece(NamedTuple):
+    """A stretch of a segment."""
+
+    segment: int
+    start: int
+    nbytes: int
+
+
+class Message(NamedTuple):
+    """What a worker says about one task."""
+
+    kind: str
+    index: int
+    stream: bytes | Piece
+    pieces: list[Piece]
+    opened: list[tuple[int, int]]  # number and size of segments that the reader has not seen
+    closed: list[int]  # segments that the reader may unmap
+
+
+def _anonymous_file(nbytes: int) -> int:
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("flambeau-batch", os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            handle = os.dup(file.fileno())
+    try:
+        if hasattr(os, "posix_fallocate"):
+            # Takes the memory now: a later lack of it would be a SIGBUS in the middle of a write.
+            os.posix_fallocate(handle, 0, nbytes)
+        else:
+            os.ftruncate(handle, nbytes)
+    except OSError as error:
+        os.close(handle)
+        if error.errno not in (errno.ENOSPC, errno.ENOMEM):
+            raise
+        raise RuntimeError(
+            f"DataLoader: no shared memory left for a batch of {nbytes} bytes ({error.strerror}). "
+            "Use fewer workers, a smaller batch_size or prefetch_factor, keep fewer batches alive, "
+            "or give the machine or container more memory."
+        ) from error
+    return handle
+
+
+def _rounded(nbytes: int) -> int:
+    """Up to one of eight sizes per power of two, so that batches of varying size can reuse."""
+    step = max(mmap.PAGESIZE, 1 << max(0, nbytes.bit_length() - 4))
+    return -(-nbytes // step) * step
+
+
+class _Segment:
+    """A worker's view of a segment."""
+
+    __slots__ = ("_lease", "address", "buffer", "handle", "lent", "nbytes")
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        self.handle: int | None = _anonymous_file(nbytes)
+        self.buffer = mmap.mmap(self.handle, nbytes)
+        self.lent = False  # arrays over it may be alive in the main process
+        self._lease: weakref.ref[Bytes] | None = None
+        self.address = _address(np.frombuffer(self.buffer, np.uint8))
+
+    @property
+    def is_free(self) -> bool:
+        return not self.lent and (self._lease is None or self._lease() is None)
+
+    def lease(self) -> Bytes:
+        """All of it, as an array that keeps the segment busy while any view of it is alive."""
+        whole = np.frombuffer(self.buffer, np.uint8)
+        self._lease = weakref.ref(whole)
+        return whole
+
+
+def _address(array: np.ndarray[Any, Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+class Arena:
+    """A worker's segments, and the encoder that puts batches there."""
+
+    def __init__(self) -> None:
+        self._segments: dict[int, _Segment] = {}
+        self._numbers = itertools.count()
+        self._unannounced: list[int] = []
+        self._closed: list[int] = []
+
+    def empty(self, nbytes: int) -> Bytes:
+        """Uninitialised shared memory.
+
+        Raises:
+            RuntimeError: if the system has no more of it.
+        """
+        return self._segments[self._take(nbytes)].lease()[:nbytes]
+
+    def _take(self, nbytes: int) -> int:
+        free = sorted(
+            (segment.nbytes, number)
+            for number, segment in self._segments.items()
+            if segment.is_free
+        )
+        fitting = next((number for size, number in free if size >= nbytes), None)
+        if fitting is not None:
+            return fitting
+        for _, number in free[:-_SPARE]:
+            self._close(number)
+        number = next(self._numbers)
+        self._segments[number] = _Segment(_rounded(nbytes))
+        self._unannounced.append(number)
+        return number
+
+    def _close(self, number: int) -> None:
+        segment = self._segments.pop(number)
+        if number in self._unannounced:
+            self._unannounced.remove(number)
+        else:
+            self._closed.append(number)
+        if segment.handle is not None:
+            os.close(segment.handle)
+
+    def reclaim(self, numbers: list[int]) -> None:
+        """The main process has no array over these segments any more."""
+        for number in numbers:
+            self._segments[number].lent = False
+
+    def encode(self, kind: str, index: int, value: Any) -> Message:
+        """Pickle a value; its large arrays end up in segments."""
+        stream, buffers = _pickle(value, self)
+        found = [self._locate(buffer) for buffer in buffers]
+        foreign = [raw for raw, piece in zip(buffers, found, strict=True) if piece is None]
+        if len(stream) > SMALL and CAN_SHARE:
+            *copied, stream_piece = self._copy_in([*foreign, np.frombuffer(stream, np.uint8)])
+            place: bytes | Piece = stream_piece
+        else:
+            copied, place = self._copy_in(foreign), stream
+        rest = iter(copied)
+        pieces = [piece if piece is not None else next(rest) for piece in found]
+        for piece in (*pieces, *([place] if isinstance(place, Piece) else [])):
+            self._segments[piece.segment].lent = True
+        opened = [(number, self._segments[number].nbytes) for number in self._unannounced]
+        message = Message(kind, index, place, pieces, opened, self._closed)
+        self._closed = []
+        return message
+
+    def send(self, connection: Connection, message: Message) -> None:
+        """Send a message and the open files of the segments that it announces."""
+        connection.send_bytes(pickle.dumps(tuple(message), pickle.HIGHEST_PROTOCOL))
+        for number, _ in message.opened:
+            segment = self._segments[number]
+            assert segment.handle is not None
+            _send_file(connection, segment.handle)
+            os.close(segment.handle)
+            segment.handle = None
+            self._unannounced.remove(number)
+
+    def _locate(self, raw: Bytes) -> Piece | None:
+        """Where the bytes are, if they are in a segment that may be handed over."""
+        address = _address(raw)
+        for number, segment in self._segments.items():
+            start = address - segment.address
+            if 0 <= start < segment.nbytes and not segment.lent:
+                return Piece(number, start, raw.nbytes)
+        return None
+
+    def holds(self, raw: Bytes) -> bool:
+        """Whether the bytes are in a segment already, so that handing them over is free."""
+        return self._locate(raw) is not None
+
+    def _copy_in(self, arrays: list[Bytes]) -> list[Piece]:
+        if not arrays:
+            return []
+        starts = [
+            0,
+            *itertools.accumulate(-(-raw.nbytes // _ALIGNMENT) * _ALIGNMENT for raw in arrays),
+        ]
+        number = self._take(starts[-1])
+        whole = self._segments[number].lease()
+        pieces = [
+            Piece(number, start, raw.nbytes) for start, raw in zip(starts[:-1], arrays, strict=True)
+        ]
+        for piece, raw in zip(pieces, arrays, strict=True):
+            whole[piece.start : piece.start + piece.nbytes] = raw
+        return pieces
+
+
+def _pickle(value: Any, arena: Arena) -> tuple[bytes, list[Bytes]]:
+    """The pickle stream, and the buffers that are to travel beside it."""
+    buffers: list[Bytes] = []
+
+    def stays_in_stream(buffer: pickle.PickleBuffer) -> bool:
+        raw = np.frombuffer(buffer.raw(), np.uint8)
+        if not CAN_SHARE or (raw.nbytes < SMALL and not (raw.nbytes and arena.holds(raw))):
+            return True
+        buffers.append(raw)
+        return False
+
+    stream = io.BytesIO()
+    _Pickler(stream, pickle.HIGHEST_PROTOCOL, buffer_callback=stays_in_stream).dump(value)
+    return stream.getvalue(), buffers
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles tensors of the CPU as their arrays."""
+
+    def reducer_override(self, value: Any) -> Any:
+        return NotImplemented
+
+
+def _send_file(connection: Connection, handle: int) -> None:
+    from multiprocessing import reduction
+
+    reduction.send_handle(connection, handle, 0)  # type: ignore[arg-type]
+
+
+def _receive_file(connection: Connection) -> int:
+    from multiprocessing import reduction
+
+    try:
+        return reduction.recv_handle(connection)
+    except RuntimeError as error:  # the system dropped the file: there is no number left for it
+        raise RuntimeError(
+            "DataLoader: this process has too many open files to receive a batch from a worker. "
+            "Raise the limit (ulimit -n) or close files."
+        ) from error
+
+
+class Reader:
+    """The main process's end of the segments of one worker."""
+
+    def __init__(self) -> None:
+        self._maps: dict[int, mmap.mmap] = {}
+        self._leases: dict[int, weakref.ref[Bytes]] = {}
+        self._released: deque[int] = deque()
+
+    def read(self, connection: Connection) -> Message:
+        """One message, its value not yet decoded.
+
+        Raises:
+            EOFError, OSError: the worker is gone.
+            RuntimeError: this process has too many open files.
+        """
+        message = Message(*pickle.loads(connection.recv_bytes()))
+        for number, nbytes in message.opened:
+            handle = _receive_file(connection)
+            self._maps[number] = mmap.mmap(handle, nbytes)
+            os.close(handle)
+        for number in message.closed:
+            del self._maps[number]
+            self._leases.pop(number, None)
+        return message
+
+    def decode(self, message: Message) -> Any:
+        """The value of a message, its arrays over shared memory."""
+        leases: dict[int, Bytes] = {}
+        buffers = [self._view(piece, leases) for piece in message.pieces]
+        stream = message.stream
+        data = self._view(stream, leases) if isinstance(stream, Piece) else stream
+        return pickle.loads(data, buffers=buffers)
+
+    def _view(self, piece: Piece, leases: dict[int, Bytes]) -> Bytes:
+        number = piece.segment
+        whole = leases.get(number)
+        if whole is None:
+            whole = leases[number] = np.frombuffer(self._maps[number], np.uint8)
+            released = self._released  # the callback must not keep the reader alive
+            self._leases[number] = weakref.ref(whole, lambda _: released.append(number))
+        return whole[piece.start : piece.start + piece.nbytes]
+
+    def released(self) -> list[int]:
+        """Segments whose arrays have died since the last call."""
+        return [self._released.popleft() for _ in range(len(self._released))]
+
+
+arena: Arena | None = None
+"""The arena of this process, if it is a worker."""
+
+
+def stack_tensors(batch: Any) -> Tensor | None:
+    """Stack tensors in shared memory, if this is a worker and the tensors allow it."""
+    return None
