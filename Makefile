@@ -1,0 +1,81 @@
+# One command for each thing a person does here.  Needs Python 3.11+ with pip and venv, make, git.
+# Everything is installed into .venv; a stamp file there remembers what has been done.
+
+DEVICE ?= cpu
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+OUTPUT := demo-output
+
+.PHONY: help demo test test-deep lint bench docs clean
+help:
+	@echo "make demo [DEVICE=cpu]  train a small network on handwritten digits"
+	@echo "make test               the whole test suite"
+	@echo "make test-deep          the same with many more generated cases"
+	@echo "make lint               style, types, import contracts"
+	@echo "make bench              side by side with torch"
+	@echo "make docs               build the documentation into site/"
+	@echo "make clean              remove what these made"
+
+demo: $(STAMPS)/demo
+	@echo "==> devices"
+	@$(BIN)/flambeau devices
+	@echo "==> training on $(DEVICE)"
+	@$(BIN)/python examples/demo_digits.py --device $(DEVICE) --output $(OUTPUT)
+
+test: $(STAMPS)/dev
+	@echo "==> conformance of the cpu backend"
+	@$(BIN)/flambeau conformance cpu
+	@echo "==> tests"
+	@$(BIN)/python -m pytest -q
+
+test-deep: $(STAMPS)/dev
+	@echo "==> conformance of the cpu backend, deep"
+	@HYPOTHESIS_PROFILE=deep $(BIN)/flambeau conformance cpu
+	@echo "==> tests, deep"
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q
+
+lint: $(STAMPS)/dev
+	@echo "==> style"
+	@$(BIN)/ruff check .
+	@echo "==> types"
+	@$(BIN)/mypy
+	@echo "==> import contracts"
+	@$(BIN)/python -m pytest -q tests/unit/test_import_contracts.py
+
+bench: $(STAMPS)/torch
+	@echo "==> side by side with torch"
+	@$(BIN)/python benchmarks/overhead.py
+
+docs: $(STAMPS)/docs
+	@echo "==> documentation"
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+clean:
+	rm -rf $(VENV) $(OUTPUT) site
+
+# ---- the environment -----------------------------------------------------------------------
+$(STAMPS)/venv:
+	@test -n "$(PYTHON)" || { echo "flambeau needs Python 3.11 or later: make PYTHON=/path/to/python"; exit 1; }
+	@echo "==> environment: $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/base: $(STAMPS)/venv pyproject.toml
+	@echo "==> installing flambeau"
+	@$(PIP) -e .
+	@touch $@
+
+$(STAMPS)/demo $(STAMPS)/dev $(STAMPS)/docs: $(STAMPS)/%: $(STAMPS)/base
+	@echo "==> installing what 'make $*' needs"
+	@$(PIP) -e ".[$*]"
+	@touch $@
+
+$(STAMPS)/torch: $(STAMPS)/dev
+	@echo "==> installing torch, to compare with"
+	@$(PIP) torch==2.13.0
+	@touch $@
