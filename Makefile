@@ -52,7 +52,7 @@ bench: $(STAMPS)/torch
 
 docs: $(STAMPS)/docs
 	@echo "==> documentation"
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 clean:
