@@ -42,7 +42,7 @@ def discover() -> dict[str, Installed]:
 
 
 def _record(name: str, entries: list[EntryPoint], is_disabled: bool) -> Installed:
-    owners = [_owner(e) for e in entries]
+    owners = sorted(_owner(e) for e in entries)
     names, versions = (", ".join(each) for each in zip(*owners, strict=True))
     state: State = "not loaded"
     error = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Final
 
-from flambeau import dtype as dtypes
+from flambeau import dtypes
 from flambeau.backend import KernelTable
 from flambeau.device import device
-from flambeau.dtype import dtype
+from flambeau.dtypes import dtype
 from flambeau.meta import MetaBackend
 from flambeau.registry import Op, all_ops, primitives
 
@@ -110,18 +111,23 @@ def _empty(shape: tuple[int, ...], what: dtype) -> Any:
 
 def needs_of_all_ops() -> Needs:
     """Run the samples of every op; what cannot run without data counts as far as it came."""
-    from flambeau.plugins import backend_for, register_backend
-
-    try:
-        recorder = backend_for(DEVICE)
-    except RuntimeError:
-        register_backend(recorder := _Recorder())
-    assert isinstance(recorder, _Recorder)
+    recorder = _recorder()
+    recorder.needs.calls.clear()
     for op in all_ops():
         recorder.op = op.name
         recorder.needs.kernels[op.name] = {op.name} if op.kind == "primitive" else set()
         _run_samples(op)
     return recorder.needs
+
+
+@cache
+def _recorder() -> _Recorder:
+    """The recording device: one per process, for tensors keep the backend they were made with."""
+    from flambeau.plugins import register_backend
+
+    recorder = _Recorder()
+    register_backend(recorder)
+    return recorder
 
 
 def _run_samples(op: Op) -> None:
