@@ -88,7 +88,7 @@ class _MakeEmpty:
 
     dtype = dtypes.float32
 
-    def __call__(self, *shape: int, dtype: dtype | None = None, **_: Any) -> Any:
+    def __call__(self, *shape: int, dtype: Any = None, **_: Any) -> Any:
         return _empty(shape, dtype or self.dtype)
 
     def index(self, high: int, *shape: int) -> Any:
