@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,13 @@ LAZY_STANDARD = {"importlib.metadata", "multiprocessing", "urllib.request", "htt
 """Standard modules too heavy for ``import flambeau``."""
 
 
-def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
+@cache
+def imports(path: Path) -> list[tuple[str, int, bool]]:
     """Module name, line, and whether it happens when the file is imported."""
+    return list(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int, bool]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     deferred = {id(n) for outer in ast.walk(tree) if _is_deferred(outer) for n in ast.walk(outer)}
     for node in ast.walk(tree):
@@ -58,8 +64,8 @@ def sources(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*.py") if "templates" not in p.parts)
 
 
-def violations(folder: Path, is_forbidden: object) -> list[str]:
-    assert callable(is_forbidden)
+def violations(folder: Path, is_forbidden: Callable[[Path, str, bool], bool]) -> list[str]:
+    """Where a rule is broken, as ``file:line: name``."""
     return [
         f"{path.relative_to(ROOT)}:{line}: {name}"
         for path in sources(folder)
