@@ -1,0 +1,45 @@
+"""Copying and filling."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from flambeau.backend import KernelTable
+from flambeau.backend import dtype as DType
+
+kernels = KernelTable()
+
+
+@kernels.register("copy")
+def copy(out: Any, source: Any) -> None:
+    """Copy with conversion; complex to real keeps the real part."""
+    if source.dtype.kind == "c" and out.dtype.kind != "c":
+        source = source != 0 if out.dtype.kind == "b" else source.real
+    if source.dtype.kind == "f" and out.dtype.kind in "iu":
+        _float_to_integer(out, source)
+        return
+    np.copyto(out, source, casting="unsafe")
+
+
+def _float_to_integer(out: Any, source: Any) -> None:
+    """Narrow types through int64, as C compilers do, so that values out of range wrap."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        np.copyto(out, source.astype(np.int64) if out.itemsize < 8 else source, casting="unsafe")
+
+
+def _fill_fresh(shape: tuple[int, ...], what: DType, value: Any) -> Any:
+    if not value and value == 0 and str(value)[0] != "-":
+        return np.zeros(shape, what.numpy)
+    result = np.empty(shape, what.numpy)
+    result.fill(value)
+    return result
+
+
+@kernels.register("fill", fresh=_fill_fresh)
+def fill(out: Any, value: Any) -> None:
+    """Set every element."""
+    out[...] = value

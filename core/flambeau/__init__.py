@@ -1,0 +1,100 @@
+"""PyTorch's programming model on any device that someone can write a plugin for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from flambeau.autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from flambeau.construct import as_tensor, from_numpy, is_tensor, tensor
+from flambeau.device import device, get_default_device, set_default_device
+from flambeau.dtypes import (
+    bfloat16,
+    bool,
+    can_cast,
+    complex64,
+    complex128,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    set_default_dtype,
+    uint8,
+)
+from flambeau.errors import OutOfMemoryError
+from flambeau.layout import Size
+from flambeau.memory_format import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    memory_format,
+    preserve_format,
+)
+from flambeau.ops.complex import imag, real
+from flambeau.ops.create import (
+    arange,
+    empty,
+    empty_like,
+    empty_strided,
+    eye,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    scalar_tensor,
+    zeros,
+    zeros_like,
+)
+from flambeau.ops.join import concat
+from flambeau.ops.memory import clone
+from flambeau.ops.shape import as_strided, as_strided_scatter, broadcast_to
+from flambeau.registry import OPS as _OPS
+from flambeau.tensor import Tensor
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
+
+__version__ = "0.1.0"
+
+float, double, half = float32, float64, float16
+long, int, short = int64, int32, int16
+cfloat, cdouble = complex64, complex128
+
+for _op in _OPS.values():
+    if "" in _op.namespaces:
+        globals()[_op.name] = _op.function
+        for _alias in _op.methods:
+            if not _alias.startswith("__"):
+                globals().setdefault(_alias, _op.function)
+        if _op.inplace_function is not None:
+            globals().setdefault(f"{_op.name}_", _op.inplace_function)
+
+_LAZY = ("autograd", "backend", "data", "nn", "optim", "testing", "utils", "vision")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Load submodules when they are first named: ``import flambeau`` stays light."""
+        if name in _LAZY:
+            return importlib.import_module(f"flambeau.{name}")
+        raise AttributeError(f"module 'flambeau' has no attribute '{name}'")

@@ -1,0 +1,457 @@
+"""The path of one call: modes, autograd, backend.
+
+Specialised wrappers (:mod:`flambeau.wrappers`) take a short cut for the common cases; whatever
+they do not handle comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from flambeau import modes
+from flambeau.autograd.grad_mode import MODE
+from flambeau.autograd.node import attach, edge_of, record
+from flambeau.device import CPU
+from flambeau.dtypes import can_cast
+from flambeau.errors import MissingKernelError
+from flambeau.kind import Kind, kind_of
+from flambeau.layout import Layout, contiguous_strides
+from flambeau.registry import Op, Plan, Result, apply_view_rule
+from flambeau.storage import Storage
+from flambeau.tensor import Tensor, alias_of, from_native, from_storage
+from flambeau.typecheck import check_arguments
+
+
+def call(op: Op, args: tuple[Any, ...]) -> Any:
+    """Run an op on complete arguments, in the order of its schema."""
+    if modes.ACTIVE:
+        handled = modes.intercept(op, args)
+        if handled is not NotImplemented:
+            return handled
+    if tuple(map(type, args)) not in op.accepted:
+        check_arguments(op, args)
+    if MODE.enabled and any_requires_grad(op, args):
+        if op.is_differentiable:
+            return _call_recorded(op, args)
+        if op.decompose is not None:
+            return op.decompose(*args)
+    return run(op, args)
+
+
+def run(op: Op, args: tuple[Any, ...]) -> Any:
+    """Run an op below autograd: kernel, override or decomposition."""
+    if op.kind == "primitive":
+        return run_primitive(op, args)
+    if op.kind == "view":
+        return call_view(op, args[0], args[1:])
+    place = device_of(op, args)
+    if place is not None:
+        result = _run_override(op, args, place)
+        if result is not NotImplemented:
+            return result
+    assert op.decompose is not None
+    return op.decompose(*args)
+
+
+def any_requires_grad(op: Op, args: tuple[Any, ...]) -> bool:
+    """Whether any tensor argument takes part in differentiation."""
+    return any(t._requires_grad or (t._base is not None and t.requires_grad)
+               for t in tensors_of(op, args))
+
+
+def tensors_of(op: Op, args: tuple[Any, ...]) -> Iterator[Tensor]:
+    """The tensors among the arguments, those within lists included."""
+    for position in op.schema.tensor_positions:
+        value = args[position]
+        if isinstance(value, Tensor):
+            yield value
+        elif value.__class__ is list or value.__class__ is tuple:
+            for item in value:
+                if isinstance(item, Tensor):
+                    yield item
+
+
+def _call_recorded(op: Op, args: tuple[Any, ...]) -> Any:
+    MODE.enabled = False
+    try:
+        result = run(op, args)
+    finally:
+        MODE.enabled = True
+    several = isinstance(result, (tuple, list))
+    outs = tuple(result) if several else (result,)
+    given = {id(t) for t in tensors_of(op, args)}
+    if any(id(out) in given for out in outs):  # an input passed through must not be rewired
+        outs = tuple(alias_of(o) if id(o) in given else o for o in outs)
+        result = type(result)(outs) if several else outs[0]
+    attach(op, record(op, args, outs), outs)
+    return result
+
+
+# ---- kernels -----------------------------------------------------------------------------------
+def run_primitive(op: Op, args: tuple[Any, ...]) -> Any:
+    """Call the backend's kernel on freshly allocated results."""
+    args = _on_one_device(op, args)
+    assert op.rule is not None
+    plan: Plan = op.rule(*args)
+    place = _plan_device(plan)
+    kind = kind_of(place, plan.results[0].dtype)
+    kernels = kind.backend.kernels
+    fresh = kernels.fresh.get(op.name)
+    if fresh is not None:
+        given: Any = natives_of(plan.inputs) or (
+            tuple(plan.results[0].shape), plan.results[0].dtype
+        )
+        native = fresh(*given, **plan.attributes)
+        if native is not NotImplemented:
+            if len(plan.results) > 1:
+                return tuple(
+                    from_native(kind_of(place, r.dtype), n)
+                    for r, n in zip(plan.results, native, strict=True)
+                )
+            if op.template != "general":
+                _remember_fast(op, args, plan, kind, fresh)
+            return from_native(kind, native)
+    outs = tuple(empty(kind_of(place, r.dtype), layout_of(r)) for r in plan.results)
+    run_kernel(op, kind, outs, plan)
+    return outs if len(outs) > 1 else outs[0]
+
+
+def run_kernel(op: Op, kind: Kind, outs: tuple[Tensor, ...], plan: Plan) -> None:
+    """Call the ``out`` form of a kernel."""
+    kernel = kind.backend.kernels.out.get(op.name)
+    if kernel is None:
+        raise MissingKernelError(op.name, kind.device.type)
+    capabilities = kind.backend.capabilities(kind.device.index or 0)
+    inputs, targets = plan.inputs, outs
+    if capabilities.needs_contiguous:
+        inputs = tuple(contiguous(t) if isinstance(t, Tensor) else t for t in inputs)
+        targets = tuple(
+            t if t.layout_().is_contiguous else empty(t._kind, Layout.contiguous(t.shape))
+            for t in outs
+        )
+    out_natives = tuple(t.native() for t in targets)
+    out: Any = out_natives if len(out_natives) > 1 else out_natives[0]
+    if kernel(out, *natives_of(inputs), **plan.attributes) is NotImplemented:
+        raise MissingKernelError(
+            op.name, kind.device.type, "The kernel declined these inputs: "
+            + ", ".join(_describe(t) for t in plan.inputs)
+        )
+    for target, wanted in zip(targets, outs, strict=True):
+        if target is not wanted:
+            raw_copy(wanted, target)
+
+
+def natives_of(inputs: Sequence[Any]) -> list[Any]:
+    """Inputs as kernels take them: natives for tensors, lists of them, and plain values."""
+    return [
+        t.native() if isinstance(t, Tensor)
+        else (natives_of(t) if isinstance(t, (list, tuple)) else t)
+        for t in inputs
+    ]
+
+
+def _remember_fast(op: Op, args: tuple[Any, ...], plan: Plan, kind: Kind, fresh: Any) -> None:
+    """Note that inputs of one kind go to this kernel as they are."""
+    given = [t for t in args if isinstance(t, Tensor)]
+    if all(a is b for a, b in zip(given, plan.inputs, strict=False)) and given:
+        first = given[0]._kind
+        if all(t._kind is first for t in given) and len(given) == len(plan.inputs):
+            op.fast[first] = (fresh, kind)
+
+
+def _run_override(op: Op, args: tuple[Any, ...], place: Any) -> Any:
+    """A backend's fused kernel for a composite, or NotImplemented."""
+    backend = kind_of(place.device, place.dtype).backend
+    kernels = backend.kernels
+    fresh = kernels.fresh.get(op.name)
+    kernel = None if fresh is not None else kernels.out.get(op.name)
+    if fresh is None and kernel is None:
+        return NotImplemented
+    if any(t._kind.device is not place.device for t in tensors_of(op, args)):
+        return NotImplemented
+    inputs: list[Any] = []
+    attributes: dict[str, Any] = {}
+    for argument, value in zip(op.schema.arguments, args, strict=True):
+        if argument.is_tensor:
+            inputs.append(value)
+        else:
+            attributes[argument.name] = value
+    if fresh is not None:
+        native = fresh(*natives_of(inputs), **attributes)
+        return _adopt_results(backend, place.device, native)
+    from flambeau.meta import results_of
+
+    assert kernel is not None
+    outs = tuple(
+        empty(kind_of(place.device, r.dtype), layout_of(r)) for r in results_of(op, args)
+    )
+    out_natives: Any = tuple(t.native() for t in outs)
+    out_natives = out_natives if len(outs) > 1 else out_natives[0]
+    if kernel(out_natives, *natives_of(inputs), **attributes) is NotImplemented:
+        return NotImplemented
+    return outs if len(outs) > 1 else outs[0]
+
+
+def _adopt_results(backend: Any, where: Any, native: Any) -> Any:
+    if native is NotImplemented:
+        return NotImplemented
+    if isinstance(native, tuple):
+        return tuple(_adopt_results(backend, where, n) for n in native)
+    if native is None:
+        return None
+    return from_native(kind_of(where, backend.dtype_of(native)), native)
+
+
+def _describe(t: Any) -> str:
+    if isinstance(t, Tensor):
+        return f"{t.dtype.name}{list(t.shape)}"
+    return repr(t)
+
+
+# ---- devices -----------------------------------------------------------------------------------
+def device_of(op: Op, args: tuple[Any, ...]) -> Kind | None:
+    """The kind of the first tensor argument that is not a 0-d tensor on the CPU, else any."""
+    found: Kind | None = None
+    for t in tensors_of(op, args):
+        if t._kind.device is not CPU or t.ndim:
+            return t._kind
+        found = found or t._kind
+    return found
+
+
+def _on_one_device(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Move 0-d CPU tensors to the device of the others.
+
+    Raises:
+        RuntimeError: if two other devices meet.
+    """
+    devices = {t._kind.device for t in tensors_of(op, args)}
+    if len(devices) <= 1:
+        return args
+    kind = device_of(op, args)
+    assert kind is not None
+    moved = []
+    for value in args:
+        if isinstance(value, Tensor) and value._kind.device is not kind.device:
+            if value._kind.device is not CPU or value.ndim or op.template == "general":
+                raise RuntimeError(
+                    f"{op.name}: Expected all tensors to be on the same device, but found at least "
+                    f"two devices, {kind.device} and {value._kind.device}! Move one of them with "
+                    f'.to("{kind.device}").'
+                )
+            value = move(value, kind_of(kind.device, value.dtype))
+        moved.append(value)
+    return tuple(moved)
+
+
+def _plan_device(plan: Plan) -> Any:
+    for t in plan.inputs:
+        if isinstance(t, Tensor):
+            return t._kind.device
+    assert plan.device is not None
+    return plan.device
+
+
+# ---- memory ------------------------------------------------------------------------------------
+def layout_of(result: Result) -> Layout:
+    """The layout of a new tensor for a result."""
+    if result.strides is None:
+        return Layout.contiguous(result.shape)
+    return Layout.of(result.shape, result.strides)
+
+
+def empty(kind: Kind, layout: Layout) -> Tensor:
+    """An uninitialised tensor with memory of its own."""
+    nbytes = layout.span() * kind.dtype.itemsize
+    return from_storage(kind, Storage.allocate(kind.device, kind.backend, nbytes), layout)
+
+
+def full(kind: Kind, shape: Sequence[int], value: Any) -> Tensor:
+    """A row-major tensor filled with a number."""
+    fresh = kind.backend.kernels.fresh.get("fill")
+    if fresh is not None:
+        return from_native(kind, fresh(tuple(shape), kind.dtype, value=value))
+    out = empty(kind, Layout.contiguous(shape))
+    fill(out, value)
+    return out
+
+
+def fill(out: Tensor, value: Any) -> None:
+    """Write a number to every element; does not count as a modification."""
+    kernel = out._kind.backend.kernels.out.get("fill")
+    if kernel is None:
+        raise MissingKernelError("fill", out._kind.device.type)
+    kernel(out.native(), value=value)
+
+
+def raw_copy(out: Tensor, source: Tensor) -> None:
+    """Convert and copy elements between tensors of one shape and device, below autograd."""
+    kernel = out._kind.backend.kernels.out.get("copy")
+    if kernel is None:
+        raise MissingKernelError("copy", out._kind.device.type)
+    kernel(out.native(), source.native())
+
+
+def contiguous(t: Tensor) -> Tensor:
+    """The tensor itself if it is row-major, else a row-major copy (below autograd)."""
+    if t.layout_().is_contiguous:
+        return t
+    return convert(t, t._kind, Layout.contiguous(t.shape))
+
+
+def convert(t: Tensor, kind: Kind, layout: Layout | None = None) -> Tensor:
+    """A copy with another dtype, device or memory order, below autograd.
+
+    Args:
+        layout: of the copy; if None, the memory order of a dense source is kept.
+    """
+    if kind.device is not t._kind.device:
+        return move(t, kind, layout)
+    if layout is None:
+        layout = dense_layout_like(t.layout_())
+    out = empty(kind, layout)
+    raw_copy(out, t)
+    return out
+
+
+def dense_layout_like(layout: Layout) -> Layout:
+    """The memory order of a dense layout, or row-major."""
+    if layout.is_contiguous or not layout.is_dense():
+        return Layout.contiguous(layout.shape)
+    return Layout.of(layout.shape, layout.strides)
+
+
+def move(t: Tensor, kind: Kind, layout: Layout | None = None) -> Tensor:
+    """A copy on another device: converted where fewer bytes travel, memory order kept."""
+    source = t._kind
+    if kind.dtype is not source.dtype and kind.dtype.itemsize < source.dtype.itemsize:
+        t = convert(t, kind_of(source.device, kind.dtype))
+    held = t.layout_()
+    if not held.is_dense():
+        t = convert(t, t._kind, Layout.contiguous(t.shape))
+        held = t.layout_()
+    there = kind_of(kind.device, t.dtype)
+    out = empty(there, Layout.of(held.shape, held.strides))
+    nbytes = held.numel * t.dtype.itemsize
+    if nbytes and source.device.type != "meta" and kind.device.type != "meta":
+        storage, target = t.storage(), out.storage()
+        data = source.backend.copy_out(
+            storage.buffer, held.offset * t.dtype.itemsize, nbytes, source.device.index or 0
+        )
+        there.backend.copy_in(target.buffer, 0, memoryview(data), kind.device.index or 0)
+    elif nbytes and source.device.type == "meta":
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    if there is not kind or (layout is not None and layout != out.layout_()):
+        return convert(out, kind, layout)
+    return out
+
+
+# ---- views -------------------------------------------------------------------------------------
+def call_view(op: Op, t: Any, arguments: tuple[Any, ...]) -> Tensor:
+    """Run a view op: another layout over the same storage."""
+    if modes.ACTIVE:
+        handled = modes.intercept(op, (t, *arguments))
+        if handled is not NotImplemented:
+            result: Tensor = handled
+            return result
+    if not isinstance(t, Tensor):
+        check_arguments(op, (t, *arguments))
+    try:
+        layout = apply_view_rule(op, t.layout_(), arguments)
+    except (TypeError, AttributeError):
+        check_arguments(op, (t, *arguments))
+        raise
+    out = from_storage(t._kind, t.storage(), layout)
+    base = t if t._base is None else t._base
+    if not base._requires_grad:
+        out._base, out._seen = base, out._storage.version  # type: ignore[union-attr]
+    elif MODE.enabled and edge_of(t) is not None:
+        attach(op, record(op, (t, *arguments), (out,)), (out,))
+        out._base, out._seen = base, out._storage.version  # type: ignore[union-attr]
+    return out
+
+
+# ---- out= --------------------------------------------------------------------------------------
+def call_out(op: Op, args: tuple[Any, ...], out: Any) -> Any:
+    """Run an op and write its results to tensors that the caller gives."""
+    targets = tuple(out) if isinstance(out, (tuple, list)) else (out,)
+    for target in targets:
+        if not isinstance(target, Tensor):
+            raise TypeError(
+                f"{op.name}(): argument 'out' must be Tensor, not {type(target).__name__}"
+            )
+    if MODE.enabled and (
+        any_requires_grad(op, args) or any(t.requires_grad for t in targets)
+    ):
+        raise RuntimeError(
+            f"{op.name}(): functions with out=... arguments don't support automatic "
+            "differentiation, but one of the arguments requires grad."
+        )
+    results = call(op, args)
+    several = isinstance(results, (tuple, list))
+    results_tuple = tuple(results) if several else (results,)
+    if len(results_tuple) != len(targets):
+        raise TypeError(f"{op.name}() expected {len(results_tuple)} tensors in 'out'")
+    for target, result in zip(targets, results_tuple, strict=True):
+        _write_out(op, target, result)
+    return type(results)(targets) if type(results) is tuple else (
+        results._replace(**dict(zip(results._fields, targets, strict=True)))
+        if several and hasattr(results, "_fields") else (targets if several else targets[0])
+    )
+
+
+def _write_out(op: Op, target: Tensor, result: Tensor) -> None:
+    if target._kind.device is not result._kind.device:
+        raise RuntimeError(
+            f"{op.name}: Expected out tensor to have device {result.device}, but got "
+            f"{target.device} instead"
+        )
+    if not can_cast(result.dtype, target.dtype):
+        raise RuntimeError(
+            f"{op.name}: result type {result.dtype} can't be cast to the desired output type "
+            f"{target.dtype}"
+        )
+    if target.shape != result.shape:
+        resize_out(op, target, result)
+    if target.layout_().overlaps_itself():
+        raise RuntimeError(OVERLAP)
+    raw_copy(target, result)
+    target.storage().version += 1
+
+
+OVERLAP = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single "
+    "memory location. Please clone() the tensor before performing the operation."
+)
+
+
+def resize_out(op: Op, target: Tensor, result: Tensor) -> None:
+    """Give an ``out=`` tensor the result's shape, with a warning if it held elements."""
+    if target.numel():
+        import warnings
+
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape "
+            f"{list(target.shape)}, which does not match the required output shape "
+            f"{list(result.shape)} of {op.name}. Resize it to zero elements first, with "
+            "out.resize_(0).",
+            UserWarning,
+            stacklevel=5,
+        )
+    resize(target, result.shape)
+
+
+def resize(t: Tensor, shape: Sequence[int]) -> None:
+    """Change the shape in place to a row-major one, growing the storage if need be."""
+    layout = Layout.of(shape, contiguous_strides(shape), t.storage_offset())
+    storage = t.storage()
+    needed = layout.span() * t.dtype.itemsize
+    if needed > storage.nbytes:
+        grown = Storage.allocate(storage.device, storage.backend, needed)
+        if storage.nbytes:
+            storage.backend.copy_device(
+                grown.buffer, 0, storage.buffer, 0, storage.nbytes, storage.device.index or 0
+            )
+        storage.buffer, storage.nbytes = grown.buffer, needed
+    t._layout, t._native = layout, None

@@ -1,0 +1,29 @@
+"""Exceptions that carry more than a message."""
+
+from __future__ import annotations
+
+
+class BackendError(RuntimeError):
+    """A backend was asked for something that it does not have."""
+
+
+class MissingKernelError(NotImplementedError, BackendError):
+    """No kernel and no decomposition for an op on a device."""
+
+    def __init__(self, op: str, device: str, detail: str = "") -> None:
+        self.op, self.device = op, device
+        message = (
+            f"{op}: the backend {device!r} has no kernel for it and it has no decomposition. "
+            f"Register one with @kernels.register({op!r}) in that backend, or move the inputs to "
+            f'another device, for example x.to("cpu"); `flambeau conformance {device}` lists what '
+            "is missing."
+        )
+        super().__init__(f"{message} {detail}".rstrip())
+
+
+class UnsupportedDtypeError(TypeError, BackendError):
+    """A device does not hold a dtype, by its own declaration."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """A device could not give the memory asked for."""

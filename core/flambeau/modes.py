@@ -1,0 +1,56 @@
+"""The first dispatch key: whoever wants to see every call before it runs.
+
+``ACTIVE`` has one entry per mode that is on in any thread; while it is empty the call path
+does not even look at the thread's stack.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from flambeau.registry import Op
+
+ACTIVE: Final[list[object]] = []
+
+
+class _Stack(threading.local):
+    modes: tuple[DispatchMode, ...] = ()
+
+
+_stack: Final = _Stack()
+
+
+class DispatchMode:
+    """Intercepts calls of this thread while entered; the innermost mode sees a call first."""
+
+    def handle(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """The result of a call, or ``NotImplemented`` to let it go on.
+
+        The mode itself is off while this runs, so it may call ops.
+        """
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        _stack.modes = (*_stack.modes, self)
+        ACTIVE.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _stack.modes = _stack.modes[:-1]
+        ACTIVE.remove(self)
+
+
+def intercept(op: Op, args: tuple[Any, ...]) -> Any:
+    """Offer a call to the modes of this thread, innermost first."""
+    modes = _stack.modes
+    try:
+        for i in range(len(modes) - 1, -1, -1):
+            _stack.modes = modes[:i]
+            result = modes[i].handle(op, args)
+            if result is not NotImplemented:
+                return result
+    finally:
+        _stack.modes = modes
+    return NotImplemented

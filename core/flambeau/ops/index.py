@@ -1,0 +1,171 @@
+"""Reading and writing at indices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flambeau import dtypes
+from flambeau.layout import wrap_dim
+from flambeau.promotion import cast
+from flambeau.registry import Plan, Result, primitive
+from flambeau.samples import ErrorSample, Make, Sample, error, sample
+from flambeau.tensor import Tensor
+
+
+def _check_index(name: str, self: Tensor, dim: int, index: Tensor) -> int:
+    """The dimension counted from the front, after checking the index's dtype and rank.
+
+    Raises:
+        RuntimeError: for an index that is no int64 tensor, or of another rank.
+    """
+    if index.dtype is not dtypes.int64:
+        raise RuntimeError(
+            f"{name}(): Expected dtype int64 for index, got {index.dtype.name}. "
+            "Convert it with .long().")
+    dim = wrap_dim(dim, self.ndim)
+    if max(index.ndim, 1) != max(self.ndim, 1) and index.numel():
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as input tensor: {name}() got "
+            f"index of shape {list(index.shape)} for input of shape {list(self.shape)}")
+    return dim
+
+
+def _check_extent(name: str, index: Tensor, other: Tensor, but: int | None, what: str) -> None:
+    for d in range(index.ndim):
+        if d != but and other.ndim and index.shape[d] > other.shape[d]:
+            raise RuntimeError(
+                f"{name}(): Size does not match at dimension {d} expected index "
+                f"{list(index.shape)} to be no larger than {what} {list(other.shape)}"
+                + ("" if but is None else f" apart from dimension {but}"))
+
+
+def _gather_rule(self: Tensor, dim: int, index: Tensor, sparse_grad: bool = False) -> Plan:
+    dim = _check_index("gather", self, dim, index)
+    if index.numel():
+        _check_extent("gather", index, self, dim, "self")
+    return Plan((self, index), (Result(index.shape, self.dtype),), {"dim": dim})
+
+
+def _gather_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make(3, 4), 0, make.index(3, 2, 4))
+    yield sample(make(3, 4), 1, make.index(4, 3, 5))
+    yield sample(make(3, 4), -1, make.index(4, 2, 2))
+    yield sample(make(4, 3).t(), 0, make.index(3, 3, 4))
+    yield sample(make(3), 0, make.index(3, 0))
+    yield sample(make(), 0, make.index(1))
+
+
+def _index_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "int64", make(3, 4), 0, make(3, 4))
+    yield error(IndexError, "Dimension out of range", make(3, 4), 2, make.index(2, 3, 4))
+    yield error(RuntimeError, "same number of dimensions", make(3, 4), 0, make.index(2, 3))
+
+
+gather = primitive(
+    "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
+    doc="``out[i][j] = self[index[i][j]][j]`` for dimension 0, and so on for the others.",
+    rule=_gather_rule, dtypes="all",
+    derivatives={"self": lambda g, self_shape, dim, index: _zeros_of(g, self_shape).scatter_add(
+        dim, index, g)},
+    samples=_gather_samples,
+    errors=lambda make: iter([
+        *_index_errors(make),
+        error(RuntimeError, "apart from dimension", make(3, 4), 0, make.index(2, 3, 5)),
+        error((IndexError, RuntimeError), "out of bounds", make(3, 4), 0,  # type: ignore[arg-type]
+              make.index(2, 2, 4) + 3),
+    ]),
+)
+
+
+def _zeros_of(g: Tensor, shape: Any) -> Tensor:
+    result: Tensor = g.new_zeros(tuple(shape))
+    return result
+
+
+def _scatter_rule(name: str) -> Any:
+    def rule(self: Tensor, dim: int, index: Tensor, src: Any) -> Plan:
+        dim = _check_index(name, self, dim, index)
+        if index.numel():
+            _check_extent(name, index, self, dim, "self")
+        if isinstance(src, Tensor):
+            if src.dtype is not self.dtype:
+                raise RuntimeError(
+                    f"{name}(): Expected self.dtype to be equal to src.dtype, got "
+                    f"{self.dtype.name} and {src.dtype.name}")
+            if index.numel():
+                _check_extent(name, index, src, None, "src")
+                for d in range(index.ndim):
+                    if src.ndim and src.shape[d] != index.shape[d]:
+                        src = _narrowed(src, d, index.shape[d])
+        else:
+            src = cast(src, self.dtype)
+        return Plan((self, index, src), (Result(self.shape, self.dtype),), {"dim": dim})
+
+    return rule
+
+
+def _narrowed(src: Tensor, dim: int, size: int) -> Tensor:
+    from flambeau.dispatch import from_storage
+
+    return from_storage(src._kind, src.storage(), src.layout_().slice(dim, 0, size))
+
+
+def _scatter_samples(make: Make) -> Iterator[Sample]:
+    order = make.distinct(3, 4).argsort(0)  # every target once: the result is defined
+    yield sample(make(3, 4), 0, order, make(3, 4))
+    yield sample(make(5, 4), 0, order, make(3, 5))
+    yield sample(make(3, 4), 1, make.distinct(3, 4).argsort(1), 1.5)
+    yield sample(make(3, 4), 0, make.index(3, 0, 4), make(3, 4))
+
+
+def _scatter_add_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make(3, 4), 0, make.index(3, 5, 4), make(5, 4))
+    yield sample(make(3, 4), 1, make.index(4, 2, 6), make(3, 6))
+    yield sample(make(4, 3).t(), 0, make.index(3, 3, 4), make(3, 4))
+    yield sample(make(3), 0, make.index(3, 0), make(2))
+
+
+scatter_value_or_src = primitive(
+    "scatter_elements(Tensor self, int dim, Tensor index, Operand src) -> Tensor",
+    doc="A copy with ``out[index[i][j]][j] = src[i][j]`` for dimension 0, and so on.",
+    rule=_scatter_rule("scatter"), inplace=True, dtypes="all", namespaces=("_internal",),
+    derivatives={
+        "self": lambda g, dim, index: g.scatter(dim, index, 0),
+        "src": lambda g, src_shape, dim, index: _gathered(g, dim, index, src_shape),
+    },
+    samples=_scatter_samples,
+    errors=lambda make: iter([
+        error(RuntimeError, "int64", make(3, 4), 0, make(3, 4), make(3, 4))]),
+)
+
+
+def _gathered(g: Tensor, dim: int, index: Tensor, shape: Any) -> Tensor:
+    """The gradient of a source that may be larger than the index."""
+    got: Tensor = gather(g, dim, index)
+    if not shape:
+        return got.sum() if not isinstance(shape, tuple) else got.reshape(())
+    if got.shape == tuple(shape):
+        return got
+    whole = _zeros_of(g, shape)
+    part = whole
+    for d, n in enumerate(got.shape):
+        part = part.narrow(d, 0, n)
+    part.copy_(got)
+    return whole
+
+
+scatter_add = primitive(
+    "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor",
+    doc="A copy with ``out[index[i][j]][j] += src[i][j]`` for dimension 0, and so on.",
+    rule=_scatter_rule("scatter_add"), inplace=True, dtypes="numeric",
+    derivatives={
+        "self": lambda g: g,
+        "src": lambda g, src_shape, dim, index: _gathered(g, dim, index, src_shape),
+    },
+    samples=_scatter_add_samples,
+    errors=lambda make: iter([
+        error(RuntimeError, "int64", make(3, 4), 0, make(3, 4), make(3, 4)),
+        error(RuntimeError, "src.dtype", make(3, 4), 0, make.index(2, 3, 4), make.index(2, 3, 4)),
+    ]),
+)

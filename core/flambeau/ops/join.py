@@ -1,0 +1,181 @@
+"""Putting tensors together and taking them apart: views and copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from flambeau import dispatch
+from flambeau import dtypes
+from flambeau.kind import kind_of
+from flambeau.layout import Layout, wrap_dim
+from flambeau.registry import composite
+from flambeau.samples import ErrorSample, Make, Sample, error, sample
+from flambeau.tensor import Tensor
+
+
+def _is_skipped(t: Tensor) -> bool:
+    return t.ndim == 1 and t.shape[0] == 0
+
+
+def _cat_samples(make: Make) -> Iterator[Sample]:
+    yield sample([make(2, 3), make(4, 3)])
+    yield sample([make(2, 3), make(2, 1), make(3, 2).t()], 1)
+    yield sample([make(2, 3), make(2, 3)], -1)
+    yield sample([make(0), make(2, 3)], 0)
+
+
+def _cat_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "Sizes of tensors must match", [make(2, 3), make(2, 4)])
+    yield error((RuntimeError, ValueError), "non-empty", [])  # type: ignore[arg-type]
+    yield error(RuntimeError, "zero-dimensional", [make(), make()])
+
+
+def _cat_back(
+    g: Tensor, needs: tuple[bool, ...], tensors: Sequence[Tensor], dim: int
+) -> list[Any]:
+    kept = [t for t in tensors if not _is_skipped(t)]
+    grads: list[Any] = []
+    at, axis = 0, wrap_dim(dim, kept[0].ndim) if kept else 0
+    for t, need in zip(tensors, needs, strict=True):
+        if _is_skipped(t):
+            grads.append(t.new_zeros(t.shape) if need else None)
+            continue
+        size = t.shape[axis]
+        grads.append(g.narrow(axis, at, size) if need else None)
+        at += size
+    return grads
+
+
+@composite(
+    "cat(Tensor[] tensors, int dim=0) -> Tensor", dtypes="all", joint=_cat_back,
+    samples=_cat_samples, errors=_cat_errors,
+)
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors joined along an existing dimension, promoted to a common dtype."""
+    if not tensors:
+        raise RuntimeError("cat(): expected a non-empty list of Tensors")
+    what = dtypes.result_type([(t.dtype, t.ndim, None) for t in tensors])
+    kept = [t for t in tensors if not _is_skipped(t)]
+    if not kept:
+        return tensors[0].to(what).clone()  # type: ignore[no-any-return]
+    first = kept[0]
+    if not first.ndim:
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    axis, shape = wrap_dim(dim, first.ndim), list(first.shape)
+    shape[axis] = 0
+    for i, t in enumerate(kept):
+        if t.ndim != first.ndim:
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}")
+        for d, n in enumerate(t.shape):
+            if d != axis and n != shape[d]:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size "
+                    f"{shape[d]} but got size {n} for tensor number {i} in the list.")
+        if t._kind.device is not first._kind.device:
+            raise RuntimeError(
+                "cat: Expected all tensors to be on the same device, but found at least two "
+                f"devices, {first.device} and {t.device}!")
+        shape[axis] += t.shape[axis]
+    out = dispatch.empty(kind_of(first._kind.device, what), Layout.contiguous(shape))
+    whole, at = out.layout_(), 0
+    for t in kept:
+        part = whole.slice(axis, at, at + t.shape[axis])
+        dispatch.raw_copy(dispatch.from_storage(out._kind, out.storage(), part), t)
+        at += t.shape[axis]
+    return out
+
+
+def concat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """Another name of ``cat``."""
+    result: Tensor = cat(tensors, dim, out=out)
+    return result
+
+
+@composite(
+    "stack(Tensor[] tensors, int dim=0) -> Tensor", dtypes="all",
+    samples=lambda make: iter([
+        sample([make(2, 3), make(2, 3)]), sample([make(2, 3), make(2, 3)], -1),
+        sample([make(), make()])]),
+    errors=lambda make: iter([
+        error(RuntimeError, "equal size", [make(2, 3), make(2, 4)]),
+        error(RuntimeError, "non-empty", [])]),
+)
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dimension."""
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    shape = tensors[0].shape
+    for i, t in enumerate(tensors):
+        if t.shape != shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 "
+                f"and {list(t.shape)} at entry {i}")
+    result: Tensor = cat([t.unsqueeze(dim) for t in tensors], wrap_dim(dim, len(shape) + 1))
+    return result
+
+
+def _split_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make(7, 3), 3)
+    yield sample(make(7, 3), [2, 5])
+    yield sample(make(3, 6), 2, 1)
+
+
+@composite(
+    "split(Tensor self, int[] split_size_or_sections, int dim=0) -> Tensor[]", dtypes="all",
+    samples=_split_samples, out=False,
+    errors=lambda make: iter([error(RuntimeError, "sum exactly", make(7, 3), [2, 4])]),
+)
+def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts: of one size (the last may be smaller), or of sizes given."""
+    dim = wrap_dim(dim, self.ndim)
+    size = self.shape[dim]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step < 0 or (step == 0 and size):
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={step}")
+        sizes = [min(step, size - at) for at in range(0, size, step)] if size else [0]
+    else:
+        sizes = [int(n) for n in split_size_or_sections]
+        if sum(sizes) != size or any(n < 0 for n in sizes):
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
+                f"size at dimension {dim}), but got split_sizes={sizes}")
+    parts, at = [], 0
+    for n in sizes:
+        parts.append(self.narrow(dim, at, n))
+        at += n
+    return tuple(parts)
+
+
+@composite(
+    "chunk(Tensor self, int chunks, int dim=0) -> Tensor[]", dtypes="all", out=False,
+    samples=lambda make: iter([sample(make(7, 3), 3), sample(make(4, 6), 2, -1)]),
+    errors=lambda make: iter([error(RuntimeError, "greater than 0", make(3), 0)]),
+)
+def chunk(self: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` views of consecutive parts of equal size, the last may be smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    dim = wrap_dim(dim, self.ndim)
+    size = self.shape[dim]
+    step = -(-size // chunks)
+    if not step:
+        return tuple(self.narrow(dim, 0, 0) for _ in range(chunks))
+    result: tuple[Tensor, ...] = split(self, step, dim)
+    return result
+
+
+@composite(
+    "unbind(Tensor self, int dim=0) -> Tensor[]", dtypes="all", out=False,
+    samples=lambda make: iter([sample(make(3, 2)), sample(make(3, 2), 1)]),
+    errors=lambda make: iter([error((IndexError, RuntimeError), "", make(), 0)]),  # type: ignore[arg-type]
+)
+def unbind(self: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of all indices of a dimension."""
+    if not self.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    dim = wrap_dim(dim, self.ndim)
+    return tuple(self.select(dim, i) for i in range(self.shape[dim]))

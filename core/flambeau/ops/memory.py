@@ -1,0 +1,256 @@
+"""Copying, converting, moving and filling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flambeau import dispatch
+from flambeau import dtypes
+from flambeau.device import device as Device
+from flambeau.kind import kind_of
+from flambeau.layout import (
+    Layout,
+    broadcast_shapes,
+    channels_last_order,
+    strides_in_order,
+)
+from flambeau.memory_format import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    memory_format,
+    preserve_format,
+)
+from flambeau.promotion import number
+from flambeau.registry import Plan, Result, composite, primitive
+from flambeau.samples import ErrorSample, Make, Sample, error, sample
+from flambeau.tensor import Tensor
+
+
+def _copy_rule(self: Tensor, src: Tensor, non_blocking: bool = False) -> Plan:
+    if src._kind.device is not self._kind.device:
+        src = dispatch.move(src, kind_of(self._kind.device, self.dtype))
+    if src.shape != self.shape:
+        if broadcast_shapes(src.shape, self.shape) != self.shape:
+            raise RuntimeError(
+                f"copy_(): the source of shape {list(src.shape)} does not broadcast to "
+                f"{list(self.shape)}"
+            )
+        src = dispatch.from_storage(src._kind, src.storage(), src.layout_().expand(self.shape))
+    return Plan((src,), (Result(self.shape, self.dtype),))
+
+
+def _copy_samples(make: Make) -> Iterator[Sample]:
+    yield Sample((make(3, 4), make(3, 4)), name="same")
+    yield Sample((make(3, 4), make(4)), name="broadcast")
+    yield Sample((make(3, 4), make(4, 3).t()), name="transposed")
+    yield Sample((make(3, 4), make.index(5, 3, 4)), name="converted")
+    yield Sample((make(0, 4), make(4)), name="empty")
+
+
+copy = primitive(
+    "copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor",
+    doc="The elements of ``src`` in the shape, dtype and device of ``self``.",
+    rule=_copy_rule, dtypes="all", inplace=True, out=False, namespaces=("_internal",),
+    aliases=(), derivatives={"src": lambda g: g}, samples=_copy_samples,
+)
+copy_ = copy.op.inplace_function  # type: ignore[attr-defined]
+Tensor.copy_ = copy_
+
+
+def _to_copy_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make(3, 4), dtype=dtypes.float64)
+    yield sample(make(3, 4).t())
+    yield sample(make.index(5, 3), dtype=dtypes.float32)
+
+
+@composite(
+    "to_copy(Tensor self, *, dtype? dtype=None, device? device=None, "
+    "memory_format? memory_format=None) -> Tensor",
+    namespaces=("_internal",), method=False, derivatives={"self": lambda g: g},
+    samples=_to_copy_samples, dtypes="all", out=False,
+)
+def to_copy(
+    self: Tensor, dtype: Any = None, device: Any = None, memory_format: Any = None
+) -> Tensor:
+    """A copy with another dtype, on another device, or in another memory order."""
+    kind = kind_of(
+        self._kind.device if device is None else device, self.dtype if dtype is None else dtype
+    )
+    return dispatch.convert(self, kind, layout_in(self, memory_format))
+
+
+def layout_in(self: Tensor, wanted: memory_format | None) -> Layout | None:
+    """The layout of a copy in a memory format; None keeps the order of a dense tensor."""
+    if wanted is None or wanted is preserve_format:
+        return None
+    if wanted is contiguous_format:
+        return Layout.contiguous(self.shape)
+    need = 4 if wanted is channels_last else 5
+    if self.ndim != need:
+        raise RuntimeError(f"required rank {need} tensor to use {wanted!r} format")
+    return Layout.of(self.shape, strides_in_order(self.shape, channels_last_order(need)))
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy that gradients flow through; dense memory orders are kept."""
+    result: Tensor = to_copy(input, memory_format=memory_format)
+    return result
+
+
+def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
+    """The tensor itself if its memory is in the order asked for, else a copy."""
+    if is_contiguous(self, memory_format):
+        return self
+    result: Tensor = to_copy(self, memory_format=memory_format)
+    return result
+
+
+def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> bool:
+    """Whether the elements lie in memory in the order of a memory format."""
+    layout = self.layout_()
+    if memory_format is contiguous_format:
+        return layout.is_contiguous
+    if memory_format is channels_last:
+        return layout.ndim == 4 and layout.is_channels_last()
+    if memory_format is channels_last_3d:
+        return layout.ndim == 5 and layout.is_channels_last()
+    raise ValueError("preserve memory format is unsupported by the contiguous operator")
+
+
+_DTYPE_WORDS = ("dtype", "device", "non_blocking", "copy", "memory_format")
+
+
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """The tensor on another device or of another dtype; itself if nothing would change.
+
+    ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``, each followed by
+    ``non_blocking=False, copy=False`` and the keyword ``memory_format``.
+    """
+    where, what, copied, wanted = parse_to(args, kwargs)
+    kind = kind_of(self._kind.device if where is None else where, what or self.dtype)
+    keep = wanted is None or wanted is preserve_format or is_contiguous(self, wanted)
+    if kind is self._kind and not copied and keep:
+        return self
+    result: Tensor = to_copy(self, dtype=kind.dtype, device=kind.device, memory_format=wanted)
+    return result
+
+
+def parse_to(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Device | None, dtypes.dtype | None, bool, memory_format | None]:
+    """The device, dtype, ``copy`` and memory format of a call of ``to``."""
+    where: Any = kwargs.get("device")
+    what: Any = kwargs.get("dtype")
+    unknown = set(kwargs) - {*_DTYPE_WORDS, "other"}
+    if unknown:
+        raise TypeError(f"to() got an unexpected keyword argument '{unknown.pop()}'")
+    rest = list(args)
+    first = rest[0] if rest else kwargs.get("other")
+    if isinstance(first, Tensor):
+        where, what = first.device, first.dtype
+        rest = rest[1:]
+    elif rest and isinstance(first, dtypes.dtype):
+        what, rest = first, rest[1:]
+    elif rest and (first is None or isinstance(first, (str, Device))):
+        where, rest = first, rest[1:]
+        if rest and (rest[0] is None or isinstance(rest[0], dtypes.dtype)):
+            what, rest = rest[0], rest[1:]
+    elif rest:
+        raise TypeError(
+            f"to() received an invalid combination of arguments - got ({type(first).__name__}); "
+            "expected to(dtype), to(device), to(device, dtype) or to(other)"
+        )
+    copied = kwargs.get("copy", rest[1] if len(rest) > 1 else False)
+    return None if where is None else Device(where), what, bool(copied), kwargs.get("memory_format")
+
+
+def _fill_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make(3, 4), 1.5)
+    yield sample(make(), 2)
+    yield sample(make(0, 2), 2)
+
+
+def _fill_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "0-dimension", make(3), make(3))
+
+
+def _fill_rule(self: Tensor, value: Any) -> Plan:
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            "fill_ only supports 0-dimension value tensor but got tensor with "
+            f"{value.ndim} dimensions."
+        )
+    result = Result(self.shape, self.dtype)
+    return Plan((), (result,), {"value": number(value, self.dtype)}, self.device)
+
+
+fill = primitive(
+    "fill(Tensor self, Operand value) -> Tensor",
+    doc="A tensor like ``self`` with every element set to a number.",
+    rule=_fill_rule, inplace=True, out=False, dtypes="all",
+    derivatives={"value": lambda g: g.sum()}, samples=_fill_samples, errors=_fill_errors,
+)
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to 0, in place."""
+    result: Tensor = self.fill_(0)
+    return result
+
+
+def resize_(self: Tensor, *shape: Any, memory_format: Any = None) -> Tensor:
+    """Change the shape in place; new elements are uninitialised."""
+    if self._requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    dispatch.resize(self, tuple(sizes))
+    return self
+
+
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor with the dtype and device of another."""
+    return to(self, other)
+
+
+def set_(self: Tensor, source: Tensor) -> Tensor:
+    """Make this tensor refer to the storage and shape of another, in place."""
+    self._storage, self._layout = source.storage(), source.layout_()
+    self._kind, self._native = source._kind, None
+    return self
+
+
+for _method in (clone, contiguous, is_contiguous, to, zero_, resize_, type_as, set_):
+    setattr(Tensor, _method.__name__, _method)
+
+
+def _conversion(what: dtypes.dtype) -> Any:
+    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        return to(self, what, memory_format=memory_format)
+
+    convert.__doc__ = f"The tensor as {what.name}."
+    return convert
+
+
+for _word, _what in {
+    "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16,
+    "bfloat16": dtypes.bfloat16, "long": dtypes.int64, "int": dtypes.int32,
+    "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8, "bool": dtypes.bool,
+    "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+}.items():
+    setattr(Tensor, _word, _conversion(_what))
+
+
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor on the CPU."""
+    return to(self, "cpu", memory_format=memory_format)
+
+
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """The tensor on a CUDA device."""
+    place = "cuda" if device is None else (f"cuda:{device}" if isinstance(device, int) else device)
+    return to(self, place)
+
+
+Tensor.cpu, Tensor.cuda = cpu, cuda

@@ -1,0 +1,67 @@
+"""Rounding and division with rounding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau.ops.compare import where
+from flambeau.ops.pointwise import floor, neg, remainder, true_divide
+from flambeau.promotion import computation_type
+from flambeau.registry import composite
+from flambeau.samples import binary, broadcast_errors, unary, unary_errors
+from flambeau.tensor import Tensor
+
+
+@composite("ceil(Tensor self) -> Tensor", dtypes="real", inplace=True, samples=unary(),
+           errors=unary_errors)
+def ceil(self: Tensor) -> Tensor:
+    """The smallest integer not below each value."""
+    if self.dtype.category < 2:
+        return self.clone()  # type: ignore[no-any-return]
+    result: Tensor = neg(floor(neg(self)))
+    return result
+
+
+@composite("trunc(Tensor self) -> Tensor", dtypes="real", inplace=True, samples=unary(),
+           errors=unary_errors, aliases=("fix",))
+def trunc(self: Tensor) -> Tensor:
+    """The integer part, rounded towards 0."""
+    if self.dtype.category < 2:
+        return self.clone()  # type: ignore[no-any-return]
+    result: Tensor = where(self < 0, ceil(self), floor(self))
+    return result
+
+
+@composite(
+    "floor_divide(Operand self, Operand other) -> Tensor", dtypes="real", inplace=True,
+    samples=binary(0.5, 2), errors=broadcast_errors, aliases=("__floordiv__",),
+)
+def floor_divide(self: Any, other: Any) -> Tensor:
+    """The quotient rounded down."""
+    if computation_type(self, other).category < 2:
+        return _exact_quotient(self, other, remainder(self, other))
+    result: Tensor = floor(true_divide(self, other))
+    return result
+
+
+def trunc_divide(self: Any, other: Any) -> Tensor:
+    """The quotient rounded towards 0."""
+    if computation_type(self, other).category < 2:
+        from flambeau.ops.pointwise import abs, sign
+
+        rest = remainder(abs(self), abs(other)) * sign(self)
+        return _exact_quotient(self, other, rest)
+    result: Tensor = trunc(true_divide(self, other))
+    return result
+
+
+def _exact_quotient(self: Any, other: Any, rest: Tensor) -> Tensor:
+    """(self - rest) / other for integers, where the division leaves no remainder."""
+    if isinstance(other, Tensor) and bool((other == 0).any()):
+        raise RuntimeError("ZeroDivisionError")
+    if not isinstance(other, Tensor) and other == 0:
+        raise RuntimeError("ZeroDivisionError")
+    from flambeau import dtypes
+
+    exact: Tensor = true_divide((self - rest).to(dtypes.float64), other)
+    return exact.to(rest.dtype)  # type: ignore[no-any-return]

@@ -1,0 +1,376 @@
+"""Public functions built from schemas, as dataclasses build ``__init__``.
+
+One function serves as function, method and operator.  For elementwise ops and reductions it
+holds the whole fast path (same kind of inputs, no mode): one Python frame from the caller to
+the kernel.  Everything else, and every error, goes to :mod:`flambeau.dispatch`, which checks.
+"""
+
+from __future__ import annotations
+
+import keyword
+from typing import Any, Final
+
+from flambeau import dispatch, modes
+from flambeau.autograd import inplace, node
+from flambeau.autograd.grad_mode import MODE
+from flambeau.registry import Op
+from flambeau.schema import Argument
+from flambeau.tensor import Tensor
+from flambeau.typecheck import NUMBERS
+
+NUMPY_NAMES: Final = {"axis": "dim", "keepdims": "keepdim"}
+
+_MAKE: Final = """
+        out_ = new(Tensor)
+        out_._native, out_._kind = native, kind
+        out_._storage = out_._layout = out_._base = out_._fn = out_._grad = out_._extra = None
+        out_._seen = 0
+"""
+
+
+def build(op: Op) -> None:
+    """Make the functions, the node class and the Tensor methods of an op."""
+    if op.is_differentiable:
+        op.node_class = _node_class(op)
+    source = _TEMPLATES.get(op.template, _general)(op)
+    op.function = _compile(op, op.name, source)
+    for method in op.methods:
+        function = op.function
+        if method.startswith("__") and op.template == "binary":
+            function = _compile(op, op.name, source.replace("  return call(", "  return operate("))
+        setattr(Tensor, method, function)
+    if op.inplace:
+        op.inplace_function = _compile(op, f"{op.name}_", _inplace(op))
+        if op.methods:
+            setattr(Tensor, f"{op.name}_", op.inplace_function)
+
+
+def _compile(op: Op, name: str, source: str) -> Any:
+    scope: dict[str, Any] = {
+        "__name__": f"flambeau.ops.{op.family}", "OP": op, "FAST": op.fast,
+        "FAST_INPLACE": op.fast_inplace, "ACTIVE": modes.ACTIVE, "MODE": MODE, "Tensor": Tensor,
+        "new": object.__new__, "call": dispatch.call, "operate": operate, "call_out": dispatch.call_out,
+        "call_view": dispatch.call_view, "call_inplace": inplace.call_inplace,
+        "save_output": node.save_output, "Node": op.node_class, "renamed": renamed,
+        "DEFAULTS": [a.default for a in op.schema.arguments],
+    }
+    exec(compile(source, f"<flambeau {op.name}>", "exec"), scope)  # noqa: S102
+    function = scope[name]
+    function.op, function.__doc__ = op, f"{op.schema.text}\n\n{op.doc}"
+    function.__module__ = f"flambeau.ops.{op.family}"
+    return function
+
+
+def operate(op: Op, args: tuple[Any, ...]) -> Any:
+    """A call by a Python operator: what is no operand is left to the other side's method."""
+    if not isinstance(args[1], (Tensor, *NUMBERS)):
+        return NotImplemented
+    return dispatch.call(op, args)
+
+
+def renamed(op: Op, args: tuple[Any, ...], other: dict[str, Any]) -> tuple[Any, ...]:
+    """Arguments given by NumPy's names (``axis``, ``keepdims``) put in their places.
+
+    Raises:
+        TypeError: for a name that is neither PyTorch's nor NumPy's.
+    """
+    values = list(args)
+    places = {a.name: i for i, a in enumerate(op.schema.arguments)}
+    for name, value in other.items():
+        at = places.get(NUMPY_NAMES.get(name, name))
+        if at is None:
+            raise TypeError(
+                f"{op.name}() got an unexpected keyword argument '{name}'; "
+                f"its signature is {op.schema.text}"
+            )
+        values[at] = value
+    return tuple(values)
+
+
+# ---- signatures --------------------------------------------------------------------------------
+def _public(argument: Argument) -> str:
+    name = "input" if argument.name == "self" else argument.name
+    return name + "_" if keyword.iskeyword(name) else name
+
+
+def _signature(op: Op, out: bool) -> str:
+    parts, starred = [], False
+    for i, argument in enumerate(op.schema.arguments):
+        name = _public(argument)
+        if argument.is_rest:
+            parts.append(f"*{name}")
+            starred = True
+            continue
+        if argument.keyword_only and not starred:
+            parts.append("*")
+            starred = True
+        parts.append(f"{name}=DEFAULTS[{i}]" if argument.has_default else name)
+    if out and op.out:
+        parts += ([] if starred else ["*"]) + ["out=None"]
+    if _has_numpy_names(op) or any(a.is_rest for a in op.schema.arguments):
+        parts.append("**other_")
+    return ", ".join(parts)
+
+
+def _has_numpy_names(op: Op) -> bool:
+    return any(a.name == "dim" for a in op.schema.arguments)
+
+
+def _arguments(op: Op) -> str:
+    return "(" + "".join(f"{_public(a)}, " for a in op.schema.arguments) + ")"
+
+
+def _prologue(op: Op) -> str:
+    """Statements that bring varargs and NumPy's names into their places."""
+    lines = []
+    for a in op.schema.arguments:
+        if a.is_rest:
+            name = _public(a)
+            lines.append(
+                f"    if len({name}) == 1 and not isinstance({name}[0], int): "
+                f"{name} = {name}[0]"
+            )
+            if a.has_default:
+                lines.append(f"    if {name} == (): {name} = DEFAULTS[-1]")
+    if _has_numpy_names(op) or any(a.is_rest for a in op.schema.arguments):
+        names = _arguments(op)
+        lines.append(f"    if other_: {names} = renamed(OP, {names}, other_)")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+# ---- templates ---------------------------------------------------------------------------------
+def _general(op: Op) -> str:
+    arguments = _arguments(op)
+    out = f"    if out is not None: return call_out(OP, {arguments}, out)\n" if op.out else ""
+    return (
+        f"def {op.name}({_signature(op, out=True)}):\n{_prologue(op)}{out}"
+        f"    return call(OP, {arguments})\n"
+    )
+
+
+def _view(op: Op) -> str:
+    first, *rest = (_public(a) for a in op.schema.arguments)
+    arguments = "(" + "".join(f"{name}, " for name in rest) + ")"
+    return (
+        f"def {op.name}({_signature(op, out=False)}):\n{_prologue(op)}"
+        f"    return call_view(OP, {first}, {arguments})\n"
+    )
+
+
+def _unary(op: Op) -> str:
+    arguments = _arguments(op)
+    return f"""
+def {op.name}({_signature(op, out=True)}):
+  try:
+    if {_plain(op)}not ACTIVE and (input._base is None or not input._base._requires_grad):
+      entry = FAST.get(input._kind)
+      if entry is not None:
+        fresh, kind = entry
+        native = input._native
+        native = fresh(native if native is not None else input.native())
+{_MAKE}
+        if input._requires_grad and MODE.enabled:
+{_record(op, ("input",))}
+        else:
+          out_._requires_grad = False
+        return out_
+  except Exception:
+    pass
+{_slow(op, arguments)}"""
+
+
+def _binary(op: Op) -> str:
+    a, b = (_public(x) for x in op.schema.arguments[:2])
+    arguments = _arguments(op)
+    return f"""
+def {op.name}({_signature(op, out=True)}):
+  try:
+    if {_plain(op)}not ACTIVE:
+      if isinstance({b}, Tensor):
+        entry = FAST.get({a}._kind) if {a}._kind is {b}._kind else None
+        if entry is not None and ({a}._base is None or not {a}._base._requires_grad) and (
+            {b}._base is None or not {b}._base._requires_grad):
+          fresh, kind = entry
+          x, y = {a}._native, {b}._native
+          native = fresh(x if x is not None else {a}.native(),
+                         y if y is not None else {b}.native())
+{_indent(_MAKE)}
+          if ({a}._requires_grad or {b}._requires_grad) and MODE.enabled:
+{_indent(_record(op, (a, b)))}
+          else:
+            out_._requires_grad = False
+          return out_
+      elif {b}.__class__ is float or {b}.__class__ is int:
+        kind = {a}._kind
+        entry = FAST.get(kind)
+        category = kind.dtype.category
+        if entry is not None and (category == 2 or (category == 1 and {b}.__class__ is int)) and not (
+            {a}._requires_grad or ({a}._base is not None and {a}._base._requires_grad)):
+          fresh, kind = entry
+          native = {a}._native
+          native = fresh(native if native is not None else {a}.native(), {b})
+{_indent(_MAKE)}
+          out_._requires_grad = False
+          return out_
+  except Exception:
+    pass
+{_slow(op, arguments)}"""
+
+
+def _reduction(op: Op) -> str:
+    arguments = _arguments(op)
+    extra = [_public(a) for a in op.schema.arguments[3:]]
+    plain = "".join(f"{name} is None and " for name in extra) + ("out is None and " * op.out)
+    return f"""
+def {op.name}({_signature(op, out=True)}):
+{_prologue(op)}
+  try:
+    if {plain}not ACTIVE and not input._requires_grad and (
+        input._base is None or not input._base._requires_grad) and (
+        dim is None or (dim.__class__ is int and dim >= 0)):
+      entry = FAST.get(input._kind)
+      if entry is not None:
+        fresh, kind = entry
+        native = input._native
+        native = fresh(native if native is not None else input.native(),
+                       dim=None if dim is None else (dim,), keepdim=keepdim)
+{_MAKE}
+        out_._requires_grad = False
+        return out_
+  except Exception:
+    pass
+{_slow(op, arguments)}""".replace("\n    if other_", "\n  if other_")
+
+
+def _slow(op: Op, arguments: str) -> str:
+    out = f"  if out is not None: return call_out(OP, {arguments}, out)\n" if op.out else ""
+    return f"{out}  return call(OP, {arguments})\n"
+
+
+def _plain(op: Op) -> str:
+    """Conditions for the fast path: no ``out=``, other arguments at their defaults."""
+    tensors = len(op.schema.tensor_positions)
+    conditions = ["out is None"] if op.out else []
+    for a in op.schema.arguments[tensors:]:
+        conditions.append(f"{_public(a)} == {a.default!r}")
+    return "".join(f"{c} and " for c in conditions)
+
+
+def _indent(text: str, by: int = 2) -> str:
+    return "\n".join(" " * by + line if line.strip() else line for line in text.split("\n"))
+
+
+def _record(op: Op, tensors: tuple[str, ...]) -> str:
+    """Statements that make the node of a call of these tensor arguments."""
+    if not op.is_differentiable:
+        return "          out_._requires_grad = False"
+    saved, versions = [], []
+    positions = {a.name: _public(a) for a in op.schema.arguments}
+    for slot in node.saved_slots(op):
+        users = [positions[t] for t, needs in op.saved.items() if slot in needs]
+        needed = " or ".join(f"{u}._requires_grad" for u in users)
+        if slot.source == "output":
+            saved.append("kept")
+            versions.append("0 if kept is None else kept._storage.version")
+            continue
+        argument = op.schema.arguments[slot.position]
+        name = _public(argument)
+        if slot.source in ("shape", "dtype"):
+            saved.append(f"{name}.{slot.source}")
+            versions.append("-1")
+        elif argument.is_tensor:
+            saved.append(f"{name} if {needed} else None")
+            versions.append(
+                f"(0 if {name}._storage is None else {name}._storage.version)"
+                f" if {needed} else -1"
+            )
+        else:
+            saved.append(name)
+            versions.append("-1")
+    edges = ", ".join(f"({t}._fn or {t}) if {t}._requires_grad else None" for t in tensors)
+    keep = "          kept = save_output(out_)\n" if "kept" in saved else ""
+    return f"""{keep}          node = new(Node)
+          node.edges = ({edges},)
+          node.saved = ({"".join(s + ", " for s in saved)})
+          node.versions = ({"".join(v + ", " for v in versions)})
+          node.kind, node.shape, node.hooks = kind, native.shape, None
+          out_._requires_grad, out_._fn = True, node"""
+
+
+def _inplace(op: Op) -> str:
+    name, arguments = f"{op.name}_", _arguments(op)
+    head = f"def {name}({_signature(op, out=False)}):\n"
+    slow = f"  return call_inplace(OP, {arguments})\n"
+    prologue = "\n".join(line[2:] for line in _prologue(op).split("\n"))
+    if op.template != "binary":
+        return f"{head}{prologue}\n{slow}"
+    a, b = (_public(x) for x in op.schema.arguments[:2])
+    plain = _plain(op).replace("out is None and ", "")
+    return f"""{head}
+  try:
+    if {plain}not ACTIVE and isinstance({b}, Tensor) and {a}._kind is {b}._kind and (
+        {a}._base is None and {b}._base is None) and (
+        not MODE.enabled or not ({a}._requires_grad or {b}._requires_grad)):
+      kernel, storage = FAST_INPLACE.get({a}._kind), {a}._storage
+      if kernel is not None and storage is not None and {a}._layout.is_contiguous and (
+          {b}._storage is not storage):
+        native = {a}.native()
+        kernel(native, native, {b}.native())
+        storage.version += 1
+        return {a}
+  except Exception:
+    pass
+{slow}"""
+
+
+_TEMPLATES: Final = {
+    "unary": _unary, "binary": _binary, "reduction": _reduction, "view": _view,
+}
+
+
+# ---- backward ----------------------------------------------------------------------------------
+def _node_class(op: Op) -> Any:
+    """The node class of an op, its ``backward`` written out for its derivatives."""
+    title = "".join(word.capitalize() for word in op.name.split("_"))
+    members: dict[str, Any] = {"__slots__": (), "op": op, "__module__": "flambeau.autograd"}
+    lists = any(op.schema.arguments[i].is_list for i in op.schema.tensor_positions)
+    if op.derivatives and op.joint is None and not lists and len(op.differentiable_outputs) == 1:
+        scope: dict[str, Any] = {"FREED": node.FREED}
+        for name, rule in op.derivatives.items():
+            scope[f"rule_{name}"] = rule
+        exec(compile(_backward(op), f"<flambeau {op.name} backward>", "exec"), scope)  # noqa: S102
+        members["backward"] = scope["backward"]
+    return type(f"{title}Backward0", (node.OpNode,), members)
+
+
+def _backward(op: Op) -> str:
+    slots = node.saved_slots(op)
+    lines = ["def backward(node, g):", "  edges = node.edges"]
+    if slots:
+        lines += [
+            "  if node.saved is None: raise RuntimeError(FREED)",
+            f"  {''.join(f'saved_{s.name}, ' for s in slots)} = node.saved",
+        ]
+    for i, slot in enumerate(slots):
+        if slot.source == "output":
+            lines += [
+                f"  if saved_{slot.name}._storage.version != node.versions[{i}]:",
+                f"    node._complain(saved_{slot.name}, node.versions[{i}])",
+                f"  saved_{slot.name} = node._as_output(saved_{slot.name})",
+            ]
+        elif slot.source == "argument" and op.schema.arguments[slot.position].is_tensor:
+            lines += [
+                f"  if node.versions[{i}] >= 0:",
+                f"    storage = saved_{slot.name}._storage",
+                f"    if storage is not None and storage.version != node.versions[{i}]:",
+                f"      node._complain(saved_{slot.name}, node.versions[{i}])",
+            ]
+    results = []
+    for at, position in enumerate(op.schema.tensor_positions):
+        name = op.schema.arguments[position].name
+        if name not in op.derivatives:
+            results.append("None")
+            continue
+        needs = "".join(f", saved_{s.name}" for s in op.saved[name])
+        results.append(f"rule_{name}(g{needs}) if edges[{at}] is not None else None")
+    return "\n".join([*lines, f"  return ({', '.join(results)},)"])
