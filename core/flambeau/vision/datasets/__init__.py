@@ -1,0 +1,18 @@
+"""Datasets of images, downloaded on demand (torchvision's ``torchvision.datasets``)."""
+
+from flambeau.vision.datasets.cifar import CIFAR10, CIFAR100
+from flambeau.vision.datasets.fakedata import FakeData
+from flambeau.vision.datasets.folder import DatasetFolder, ImageFolder
+from flambeau.vision.datasets.mnist import MNIST, FashionMNIST
+from flambeau.vision.datasets.vision import VisionDataset
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "MNIST",
+    "DatasetFolder",
+    "FakeData",
+    "FashionMNIST",
+    "ImageFolder",
+    "VisionDataset",
+]
