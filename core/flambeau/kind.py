@@ -31,7 +31,7 @@ class Kind:
         return (kind_of, (self.device, self.dtype))
 
 
-_kinds: dict[tuple[device, dtype], Kind] = {}
+kinds: dict[tuple[device, dtype], Kind] = {}
 
 
 def kind_of(where: device | str, what: dtype) -> Kind:
@@ -43,8 +43,8 @@ def kind_of(where: device | str, what: dtype) -> Kind:
         RuntimeError: for a device that is not installed, or an index that does not exist.
         UnsupportedDtypeError: for a dtype that the device does not hold.
     """
-    place = device(where)
-    found = _kinds.get((place, what))
+    place = where if where.__class__ is device else device(where)
+    found = kinds.get((place, what))
     return found if found is not None else _make(place, what)
 
 
@@ -69,9 +69,9 @@ def _make(place: device, what: dtype) -> Kind:
             f"{what!r} is not supported on device {real}; it holds: {held}. "
             "Convert with .to(dtype) before moving the tensor."
         )
-    kind = _kinds.get((real, what))
+    kind = kinds.get((real, what))
     if kind is None:
-        kind = _kinds.setdefault((real, what), Kind(real, what, backend))
+        kind = kinds.setdefault((real, what), Kind(real, what, backend))
     if place is real or place.index is not None or backend.current_device_is_fixed:
-        _kinds[(place, what)] = kind
+        kinds[(place, what)] = kind
     return kind

@@ -151,10 +151,26 @@ def _general(op: Op) -> str:
 def _view(op: Op) -> str:
     first, *rest = (_public(a) for a in op.schema.arguments)
     arguments = "(" + "".join(f"{name}, " for name in rest) + ")"
-    return (
-        f"def {op.name}({_signature(op, out=False)}):\n{_prologue(op)}"
-        f"    return call_view(OP, {first}, {arguments})\n"
-    )
+    prologue = _indent(_prologue(op), -2)
+    return f"""
+def {op.name}({_signature(op, out=False)}):
+{prologue}
+  try:
+    base = {first}._base
+    if not ACTIVE and not ({first} if base is None else base)._requires_grad:
+      layout = ({first}._layout or {first}.layout_()).memo.get(("{op.name}", {arguments}))
+      if layout is not None:
+        out_ = new(Tensor)
+        out_._native, out_._kind = None, {first}._kind
+        out_._storage = storage = {first}._storage
+        out_._layout, out_._base = layout, {first} if base is None else base
+        out_._fn = out_._grad = out_._extra = None
+        out_._requires_grad, out_._seen = False, storage.version
+        return out_
+  except (TypeError, AttributeError):
+    pass
+  return call_view(OP, {first}, {arguments})
+"""
 
 
 def _unary(op: Op) -> str:
@@ -223,10 +239,9 @@ def _reduction(op: Op) -> str:
     plain = "".join(f"{name} is None and " for name in extra) + ("out is None and " * op.out)
     return f"""
 def {op.name}({_signature(op, out=True)}):
-{_prologue(op)}
+{_indent(_prologue(op), -2)}
   try:
-    if {plain}not ACTIVE and not input._requires_grad and (
-        input._base is None or not input._base._requires_grad) and (
+    if {plain}not ACTIVE and (input._base is None or not input._base._requires_grad) and (
         dim is None or (dim.__class__ is int and dim >= 0)):
       entry = FAST.get(input._kind)
       if entry is not None:
@@ -235,11 +250,14 @@ def {op.name}({_signature(op, out=True)}):
         native = fresh(native if native is not None else input.native(),
                        dim=None if dim is None else (dim,), keepdim=keepdim)
 {_MAKE}
-        out_._requires_grad = False
+        if input._requires_grad and MODE.enabled:
+{_record(op, ("input",))}
+        else:
+          out_._requires_grad = False
         return out_
   except Exception:
     pass
-{_slow(op, arguments)}""".replace("\n    if other_", "\n  if other_")
+{_slow(op, arguments)}"""
 
 
 def _slow(op: Op, arguments: str) -> str:
@@ -257,6 +275,8 @@ def _plain(op: Op) -> str:
 
 
 def _indent(text: str, by: int = 2) -> str:
+    if by < 0:
+        return "\n".join(line[-by:] for line in text.split("\n"))
     return "\n".join(" " * by + line if line.strip() else line for line in text.split("\n"))
 
 
@@ -301,7 +321,7 @@ def _inplace(op: Op) -> str:
     name, arguments = f"{op.name}_", _arguments(op)
     head = f"def {name}({_signature(op, out=False)}):\n"
     slow = f"  return call_inplace(OP, {arguments})\n"
-    prologue = "\n".join(line[2:] for line in _prologue(op).split("\n"))
+    prologue = _indent(_prologue(op), -2)
     if op.template != "binary":
         return f"{head}{prologue}\n{slow}"
     a, b = (_public(x) for x in op.schema.arguments[:2])
@@ -310,12 +330,13 @@ def _inplace(op: Op) -> str:
   try:
     if {plain}not ACTIVE and isinstance({b}, Tensor) and {a}._kind is {b}._kind and (
         {a}._base is None and {b}._base is None) and (
-        not MODE.enabled or not ({a}._requires_grad or {b}._requires_grad)):
+        not ({a}._requires_grad or {b}._requires_grad) or not MODE.enabled):
       kernel, storage = FAST_INPLACE.get({a}._kind), {a}._storage
       if kernel is not None and storage is not None and {a}._layout.is_contiguous and (
           {b}._storage is not storage):
-        native = {a}.native()
-        kernel(native, native, {b}.native())
+        native, y = {a}._native, {b}._native
+        if native is None: native = {a}.native()
+        kernel(native, native, y if y is not None else {b}.native())
         storage.version += 1
         return {a}
   except Exception:

@@ -46,43 +46,75 @@ class _Walk:
         self.grads: dict[Any, Any] = {}
 
     def run(self, roots: Sequence[tuple[Any, Tensor]]) -> list[Tensor | None]:
-        waiting = self._count([edge for edge, _ in roots if isinstance(edge, Node)])
-        grads = self.grads
+        nodes = [edge for edge, _ in roots if isinstance(edge, Node)]
+        waiting, grads = _count(nodes), self.grads
         for edge, g in roots:
-            self._send(edge, g)
-        ready = [e for e in dict.fromkeys(e for e, _ in roots) if e in waiting and not waiting[e]]
+            if edge in waiting:
+                have = grads.get(edge)
+                grads[edge] = g if have is None else have + g
+            else:
+                self._arrive(edge, g)
+        ready = [node for node in dict.fromkeys(nodes) if not waiting[node]]
         on_the_way = self._useful(waiting) if self.captures is not None else None
         while ready:
             node = ready.pop()
             g = grads.pop(node, None)
-            if g is not None:
+            if g is None:
+                results: Any = (None,) * len(node.edges)
+            else:
                 if node.hooks is not None:
                     g = self._before(node.hooks, g)
-                if self.captures is not None and node in self.captures:
-                    self.captured[self.captures[node]] = g
-                if on_the_way is None or node in on_the_way:
-                    self._step(node, g)
-            for edge in node.edges:
-                if edge in waiting:
-                    waiting[edge] -= 1
-                    if not waiting[edge]:
-                        ready.append(edge)
+                if on_the_way is not None:
+                    g = self._observe(node, g, on_the_way)
+                results = self._step(node, g)
+            for edge, result in zip(node.edges, results, strict=True):
+                if edge is None:
+                    continue
+                left = waiting.get(edge)
+                if left is None:  # a leaf: nodes are all in the table
+                    if result is not None:
+                        self._arrive(edge, result)
+                    continue
+                if result is not None:
+                    self._add(edge, result)
+                waiting[edge] = left - 1
+                if left == 1:
+                    ready.append(edge)
         return self.captured
 
-    @staticmethod
-    def _count(nodes: list[Any]) -> dict[Any, int]:
-        """For every node that can be reached: how many edges lead to it."""
-        waiting: dict[Any, int] = dict.fromkeys(nodes, 0)
-        stack = list(waiting)
-        while stack:
-            for edge in stack.pop().edges:
-                if isinstance(edge, Node):
-                    if edge in waiting:
-                        waiting[edge] += 1
-                    else:
-                        waiting[edge] = 1
-                        stack.append(edge)
-        return waiting
+    def _observe(self, node: Any, g: Any, on_the_way: set[Any]) -> Any:
+        """Capture the gradient of a node; None unless it leads on to another capture."""
+        assert self.captures is not None
+        if node in self.captures:
+            self.captured[self.captures[node]] = g
+        return g if node in on_the_way else None
+
+    def _add(self, edge: Any, g: Any) -> None:
+        """Add to the gradient of a node, in the form of the tensor that the node produced."""
+        if g.__class__ is _Slot:
+            slots = self.grads.setdefault(edge, {})
+            slots[g.position] = g.value
+            return
+        native = g._native
+        if g._kind is not edge.kind or edge.shape != (
+            native.shape if native is not None else g.shape
+        ):
+            g = _fit(g, edge.kind, edge.shape)
+        have = self.grads.get(edge)
+        self.grads[edge] = g if have is None else have + g
+
+    def _arrive(self, leaf: Tensor, g: Tensor) -> None:
+        """Accumulate into a leaf, or capture what would be accumulated."""
+        if g._kind is not leaf._kind or g.shape != leaf.shape:
+            g = _fit(g, leaf._kind, leaf.shape)
+        if self.captures is None:
+            accumulate(leaf, g, self.create_graph)
+        elif leaf in self.captures:
+            if isinstance(leaf._extra, Hooks):
+                g = leaf._extra.run_tensor_hooks(g)
+            at = self.captures[leaf]
+            before = self.captured[at]
+            self.captured[at] = g if before is None else before + g
 
     def _useful(self, waiting: dict[Any, int]) -> set[Any]:
         """Nodes from which a captured edge can be reached (itself not counted)."""
@@ -101,25 +133,22 @@ class _Walk:
                     stack.append(parent)
         return useful
 
-    def _step(self, node: Any, g: Any) -> None:
-        if isinstance(node, OutputOf):
-            parent = node.edges[0]
-            slots = self.grads.get(parent)
-            if slots is None:
-                slots = self.grads[parent] = {}
-            slots[node.position] = g
-            return
-        results = node.backward(g)
-        if node.hooks is not None:
-            for hook in tuple(node.hooks.post.values()):
+    def _step(self, node: Any, g: Any) -> tuple[Any, ...]:
+        """Run a node."""
+        if g is None:
+            return (None,) * len(node.edges)
+        if node.__class__ is OutputOf:
+            return (_Slot(node.position, g),)
+        results: tuple[Any, ...] = node.backward(g)
+        hooks = node.hooks
+        if hooks is not None:
+            for hook in tuple(hooks.post.values()):
                 changed = hook(results, g if isinstance(g, tuple) else (g,))
                 if changed is not None:
                     results = changed if isinstance(changed, tuple) else (changed,)
         if not self.keep_graph:
             node.release()
-        for edge, result in zip(node.edges, results, strict=True):
-            if edge is not None and result is not None:
-                self._send(edge, result)
+        return results
 
     @staticmethod
     def _before(hooks: Hooks, g: Any) -> Any:
@@ -131,42 +160,47 @@ class _Walk:
                 g = changed[0] if isinstance(changed, tuple) else changed
         return g
 
-    def _send(self, edge: Any, g: Tensor) -> None:
-        """Add a gradient to what an edge has received, in the form of the edge's tensor."""
-        if g._kind is not edge._kind if not isinstance(edge, Node) else g._kind is not edge.kind:
-            g = g.to(device=_kind(edge).device, dtype=_kind(edge).dtype)
-        native = g._native
-        shape = native.shape if native is not None else g.shape
-        if shape != edge.shape:
-            g = _fit(g, edge)
-        if isinstance(edge, Node):
-            have = self.grads.get(edge)
-            self.grads[edge] = g if have is None else have + g
-        elif self.captures is None:
-            accumulate(edge, g, self.create_graph)
-        elif edge in self.captures:
-            if edge._extra is not None and isinstance(edge._extra, Hooks):
-                g = edge._extra.run_tensor_hooks(g)
-            at = self.captures[edge]
-            before = self.captured[at]
-            self.captured[at] = g if before is None else before + g
+
+class _Slot:
+    """The gradient of one output of a node that has several."""
+
+    __slots__ = ("position", "value")
+
+    def __init__(self, position: int, value: Tensor) -> None:
+        self.position, self.value = position, value
 
 
-def _kind(edge: Any) -> Any:
-    return edge.kind if isinstance(edge, Node) else edge._kind
+def _count(nodes: list[Any]) -> dict[Any, int]:
+    """For every node that can be reached: how many edges lead to it."""
+    waiting: dict[Any, int] = dict.fromkeys(nodes, 0)
+    stack = list(waiting)
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is None:
+                continue
+            seen = waiting.get(edge)
+            if seen is not None:
+                waiting[edge] = seen + 1
+            elif isinstance(edge, Node):
+                waiting[edge] = 1
+                stack.append(edge)
+    return waiting
 
 
-def _fit(g: Tensor, edge: Any) -> Tensor:
-    """Sum a gradient down to the shape of the tensor it belongs to."""
+def _fit(g: Tensor, kind: Any, shape: Any) -> Tensor:
+    """A gradient in the dtype, on the device and in the shape of the tensor it belongs to."""
+    if g._kind is not kind:
+        g = g.to(device=kind.device, dtype=kind.dtype)
+    if g.shape == shape:
+        return g
     from flambeau.ops.shape import sum_to_size
 
     try:
-        fitted: Tensor = sum_to_size(g, tuple(edge.shape))
-        return fitted
+        return sum_to_size(g, tuple(shape))
     except RuntimeError as error:
         raise RuntimeError(
             f"a backward function returned an invalid gradient: got shape {list(g.shape)} but "
-            f"expected shape compatible with {list(edge.shape)}"
+            f"expected shape compatible with {list(shape)}"
         ) from error
 
 

@@ -11,20 +11,19 @@ from flambeau import dtypes
 from flambeau.autograd.grad_mode import no_grad
 from flambeau.device import device as Device
 from flambeau.device import get_default_device
-from flambeau.kind import Kind, kind_of
+from flambeau.kind import Kind, kinds, kind_of
 from flambeau.layout import Layout
 from flambeau.promotion import contiguous_like, number
 from flambeau.registry import Plan, Result, primitive
 from flambeau.samples import Make, Sample, sample
-from flambeau.tensor import Tensor
+from flambeau.tensor import Tensor, from_native
 
 
 def creation_kind(dtype: dtypes.dtype | None, device: Any) -> Kind:
     """The kind of a new tensor: defaults filled in."""
-    return kind_of(
-        get_default_device() if device is None else device,
-        dtypes.get_default_dtype() if dtype is None else dtype,
-    )
+    place = get_default_device() if device is None else device
+    what = dtypes.get_default_dtype() if dtype is None else dtype
+    return kinds.get((place, what)) or kind_of(place, what)
 
 
 def sizes_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -111,7 +110,16 @@ def _constant(name: str, value: int) -> Any:
         pin_memory: bool = False,
     ) -> Tensor:
         kind = creation_kind(dtype, device)
-        result = dispatch.full(kind, sizes_of(name, size), number(value, kind.dtype))
+        result = None
+        fresh = kind.backend.kernels.fresh.get("fill")
+        if fresh is not None:  # the short way; whatever it refuses is looked at below
+            try:
+                shape = size[0] if size and size[0].__class__ is not int else size
+                result = from_native(kind, fresh(shape, kind.dtype, value=value))
+            except (TypeError, ValueError):
+                pass
+        if result is None:
+            result = dispatch.full(kind, sizes_of(name, size), number(value, kind.dtype))
         if requires_grad or out is not None:
             return finish(result, requires_grad, out, name)
         return result

@@ -234,9 +234,10 @@ mul = primitive(
 
 def conj_of(operand: Any) -> Any:
     """The conjugate of a tensor or a number; real values as they are."""
-    if isinstance(operand, Tensor):
-        return operand if not operand._kind.dtype.is_complex else operand.conj()
-    return operand.conjugate()
+    try:
+        return operand.conj() if operand._kind.dtype.is_complex else operand
+    except AttributeError:
+        return operand.conjugate()
 
 
 def _div_other(g: Tensor, self: Any, other: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import copysign
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def _float_to_integer(out: Any, source: Any) -> None:
 
 
 def _fill_fresh(shape: tuple[int, ...], what: DType, value: Any) -> Any:
-    if not value and value == 0 and str(value)[0] != "-":
+    if not value and (value.__class__ is int or copysign(1.0, value.real) > 0):
         return np.zeros(shape, what.numpy)
     result = np.empty(shape, what.numpy)
     result.fill(value)

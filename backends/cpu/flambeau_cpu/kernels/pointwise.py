@@ -14,6 +14,13 @@ kernels = KernelTable()
 
 
 def _out_form(ufunc: Callable[..., Any]) -> Callable[..., None]:
+    if getattr(ufunc, "nin", 0) == 2:
+
+        def binary(out: Any, a: Any, b: Any) -> None:
+            ufunc(a, b, out)
+
+        return binary
+
     def kernel(out: Any, *inputs: Any) -> None:
         ufunc(*inputs, out)
 
