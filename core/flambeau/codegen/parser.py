@@ -33,8 +33,11 @@ from flambeau.codegen.printing import COMPARE, PRECEDENCE
 
 NodeType = typing.TypeVar("NodeType", bound=Node)
 
-MAX_DEPTH: Final = 100
+MAX_DEPTH: Final = 64
 """How deep terms nest; the passes over trees are recursive, and rely on it."""
+
+_MAX_OPEN: Final = 2 * MAX_DEPTH + 1
+"""A right operand in parentheses opens two levels of the parser for one of the tree."""
 
 CONSTANTS: Final[dict[str, bool | float]] = {
     "true": True,
@@ -97,7 +100,7 @@ class _Parser:
         self.text = text
         self.tokens = tokens(text)
         self.position = 0
-        self.depth = 0
+        self.open = 0  # calls of `infix` under way
         self.columns: dict[int, int] = {}
         self.grouped: set[int] = set()  # ids of terms that stood in parentheses
         self.bound: set[str] = set()
@@ -178,26 +181,26 @@ class _Parser:
     # ---- terms
 
     def select(self) -> Term:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise _too_deep(self.text)
         condition = self.infix(0)
         if self.next.text == "?":
             column = self.take().column
             when_true = self.select()
             self.expect(":", "of 'condition ? a : b'")
             condition = self.at(column, Select(condition, when_true, self.select()))
-        self.depth -= 1
         return condition
 
     def infix(self, floor: int) -> Term:
         """Operators that bind at least as tightly as ``floor`` (precedence climbing)."""
+        self.open += 1
+        if self.open > _MAX_OPEN:
+            raise _too_deep(self.text)
         left = self.unary()
         while (level := PRECEDENCE.get(self.next.text, -1)) >= floor:
             token = self.take()
             right = self.infix(level + 1)
             self.check_mixture(token, level, left, right)
             left = self.at(token.column, _infix_node(token.text, left, right))
+        self.open -= 1
         return left
 
     def check_mixture(self, token: Token, level: int, left: Term, right: Term) -> None:

@@ -106,7 +106,7 @@ class _Writer:
         self.put(" ")
         self.sign(node, "?")
         self.put(" ")
-        self.term(node.when_true, SELECT + 1)
+        self.term(node.when_true)
         self.put(" : ")
         self.term(node.when_false)
 

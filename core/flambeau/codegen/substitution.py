@@ -142,7 +142,14 @@ class _Block:
                 return scope.get(name, term)
             case Call(function, arguments) if function in self.definitions:
                 return self.expand(term, [self.replace(item, scope) for item in arguments])
-        return map_children(term, lambda child: self.replace(child, scope))
+        return map_children(term, lambda child: self.part(child, scope))
+
+    def part(self, term: Term, scope: Mapping[str, Term]) -> Term:
+        """As :meth:`replace`, for an operand: what a call gives is bound, not nested in here."""
+        value = self.replace(term, scope)
+        if isinstance(term, Call) and term.function in self.definitions:
+            return self.bind(term.function, value)
+        return value
 
     def expand(self, call: Call, arguments: list[Term]) -> Term:
         parameters, formula = self.definitions[call.function]
