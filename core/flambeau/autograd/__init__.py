@@ -10,11 +10,30 @@ from flambeau.autograd.grad_mode import (
 from flambeau.autograd.node import Node
 
 __all__ = [
+    "Function",
     "Node",
     "backward",
     "enable_grad",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "no_grad",
     "set_grad_enabled",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What is built on tensors is loaded when first named: tensors are built on this package."""
+    import importlib
+
+    if name in ("Function", "once_differentiable"):
+        return getattr(importlib.import_module("flambeau.autograd.function"), name)
+    if name in ("gradcheck", "gradgradcheck"):
+        module = importlib.import_module("flambeau.autograd.gradcheck")
+        function: object = getattr(module, name)
+        globals()[name] = function  # over the submodule of the same name
+        return function
+    if name == "Variable":
+        return importlib.import_module("flambeau.tensor").Tensor
+    raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")

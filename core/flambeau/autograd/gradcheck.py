@@ -1,0 +1,185 @@
+"""Gradients against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from flambeau.autograd.engine import grad
+from flambeau.tensor import Tensor
+
+
+class GradcheckError(RuntimeError):
+    """Analytical and numerical gradients differ."""
+
+
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    fast_mode: bool = False,
+    **ignored: Any,
+) -> bool:
+    """Compare the backward of a function with central differences.
+
+    Args:
+        inputs: arguments; those that require a gradient should be float64 or complex128.
+        eps: half the step of the differences.
+        atol: absolute tolerance of an element of the Jacobian.
+        rtol: relative tolerance.
+
+    Returns:
+        True if they agree.
+
+    Raises:
+        GradcheckError: if not, unless ``raise_exception`` is False.
+    """
+    args = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    wanted = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
+    if not wanted:
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them "
+            "have requires_grad=True.")
+    try:
+        outs = _differentiable(func(*args))
+        for number, out in enumerate(outs):
+            for at, x in enumerate(wanted):
+                _compare(func, args, number, out, at, x, eps, atol, rtol)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def _differentiable(result: Any) -> list[Tensor]:
+    outs = result if isinstance(result, (tuple, list)) else (result,)
+    return [o for o in outs if isinstance(o, Tensor) and o.requires_grad]
+
+
+def _compare(
+    func: Callable[..., Any], args: tuple[Any, ...], number: int, out: Tensor, at: int, x: Tensor,
+    eps: float, atol: float, rtol: float,
+) -> None:
+    analytical = _analytical(out, x)
+    numerical = _numerical(func, args, number, out, x, eps)
+    if not np.allclose(analytical, numerical, rtol, atol, equal_nan=True):
+        raise GradcheckError(
+            f"Jacobian mismatch for output {number} with respect to input {at},\n"
+            f"numerical:{numerical}\nanalytical:{analytical}\n")
+
+
+def _analytical(out: Tensor, x: Tensor) -> np.ndarray[Any, Any]:
+    """Rows: elements of the output.  Complex outputs have a second row for the imaginary part."""
+    rows = []
+    for i in range(out.numel()):
+        for unit in (1, 1j) if out.dtype.is_complex else (1,):
+            seed = np.zeros(out.numel(), out.dtype.numpy)
+            seed[i] = unit
+            cotangent = _like(out, seed.reshape(tuple(out.shape)))
+            (g,) = grad(out, x, cotangent, retain_graph=True, allow_unused=True)
+            rows.append(np.zeros(x.numel(), x.dtype.numpy) if g is None else _flat(g))
+    return np.array(rows).reshape(len(rows), x.numel())
+
+
+def _numerical(
+    func: Callable[..., Any], args: tuple[Any, ...], number: int, out: Tensor, x: Tensor,
+    eps: float,
+) -> np.ndarray[Any, Any]:
+    """The same matrix: for complex inputs PyTorch's convention, d/d conj of the real part."""
+    kinds = (1, 1j) if x.dtype.is_complex else (1,)
+    columns = []
+    for i in range(x.numel()):
+        parts = []
+        for unit in kinds:
+            after = _flat(_moved(func, args, number, x, i, eps * unit))
+            before = _flat(_moved(func, args, number, x, i, -eps * unit))
+            parts.append((after - before) / (2 * eps))
+        columns.append(_rows(parts, out.dtype.is_complex))
+    return np.array(columns).T.reshape(-1, x.numel())
+
+
+def _rows(parts: list[np.ndarray[Any, Any]], complex_out: bool) -> np.ndarray[Any, Any]:
+    units = (1, 1j) if complex_out else (1,)
+    rows = [[(np.conj(unit) * p).real for p in parts] for unit in units]
+    combined = [r[0] + (1j * r[1] if len(parts) > 1 else 0) for r in rows]
+    return np.stack(combined, 1).reshape(-1)
+
+
+def _moved(
+    func: Callable[..., Any], args: tuple[Any, ...], number: int, x: Tensor, i: int, by: complex
+) -> Tensor:
+    """The output when one element of an input is changed."""
+    values = _flat(x).copy()
+    values[i] += by
+    changed = _like(x, values.reshape(tuple(x.shape)))
+    changed.requires_grad_(True)
+    result = func(*(changed if a is x else a for a in args))
+    return _differentiable(result)[number].detach()
+
+
+def _flat(t: Tensor) -> np.ndarray[Any, Any]:
+    from flambeau.interop import host_array
+
+    return np.ascontiguousarray(host_array(t.detach())).reshape(-1)
+
+
+def _like(t: Tensor, array: np.ndarray[Any, Any]) -> Tensor:
+    from flambeau.construct import from_numpy
+
+    moved: Tensor = from_numpy(np.ascontiguousarray(array).reshape(tuple(t.shape))).to(t.device)
+    return moved
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    **ignored: Any,
+) -> bool:
+    """Compare the backward of the backward of a function with central differences.
+
+    Args:
+        grad_outputs: cotangents of the outputs; drawn from a fixed seed if None.
+    """
+    args = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    outs = _differentiable(func(*args))
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        cotangents = []
+        for out in outs:
+            values = rng.uniform(-1, 1, tuple(out.shape)).astype(out.dtype.numpy)
+            cotangents.append(_like(out, values).requires_grad_())
+    else:
+        cotangents = list(grad_outputs if isinstance(grad_outputs, (tuple, list))
+                          else (grad_outputs,))
+    positions = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
+
+    def backward(*both: Any) -> Any:
+        given, seeds = both[: len(args)], both[len(args):]
+        wanted = [given[i] for i in positions]
+        results = _differentiable(func(*given))
+        found = grad(results, wanted, seeds, create_graph=True, allow_unused=True)
+        return tuple(g for g in found if g is not None and g.requires_grad)
+
+    if not backward(*args, *cotangents):
+        return True
+    return gradcheck(
+        backward, (*args, *cotangents), eps=eps, atol=atol, rtol=rtol,
+        raise_exception=raise_exception)
