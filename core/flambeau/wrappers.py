@@ -375,9 +375,10 @@ def _backward(op: Op) -> str:
     for i, slot in enumerate(slots):
         if slot.source == "output":
             lines += [
-                f"  if saved_{slot.name}._storage.version != node.versions[{i}]:",
-                f"    node._complain(saved_{slot.name}, node.versions[{i}])",
-                f"  saved_{slot.name} = node._as_output(saved_{slot.name})",
+                f"  if saved_{slot.name} is not None:",
+                f"    if saved_{slot.name}._storage.version != node.versions[{i}]:",
+                f"      node._complain(saved_{slot.name}, node.versions[{i}])",
+                f"    saved_{slot.name} = node._as_output(saved_{slot.name})",
             ]
         elif slot.source == "argument" and op.schema.arguments[slot.position].is_tensor:
             lines += [
