@@ -82,23 +82,6 @@ def power(a: Array, b: Array) -> Array:
     return np.where(b < 0, reciprocal, whole).astype(a.dtype)
 
 
-def shift_left(a: Array, b: Array) -> Array:
-    """``a << b``; 0 where ``b`` is negative or not less than the number of bits."""
-    is_small = _is_shift(a, b)
-    return np.where(is_small, np.left_shift(a, np.where(is_small, b, 0)), 0).astype(a.dtype)
-
-
-def shift_right(a: Array, b: Array) -> Array:
-    """``a >> b``, filled with the sign; only signs where ``b`` is negative or too large."""
-    is_small = _is_shift(a, b)
-    signs = np.where(a < 0, -1, 0).astype(a.dtype)
-    return np.where(is_small, np.right_shift(a, np.where(is_small, b, 0)), signs).astype(a.dtype)
-
-
-def _is_shift(a: Array, b: Array) -> Array:
-    return np.asarray((b >= 0) & (b < 8 * a.dtype.itemsize))
-
-
 def _fma(a: float, b: float, c: float) -> float:
     """``a * b + c`` rounded once to float64."""
     if not (math.isfinite(a) and math.isfinite(b)):
@@ -144,8 +127,9 @@ BINARY: Final[dict[str, Callable[..., Array]]] = {
     "&": np.bitwise_and,
     "|": np.bitwise_or,
     "^": np.bitwise_xor,
-    "<<": shift_left,
-    ">>": shift_right,
+    # By a count that is negative or too large, NumPy gives what PyTorch does: 0, or the sign.
+    "<<": np.left_shift,
+    ">>": np.right_shift,
 }
 
 COMPARE: Final[dict[str, Callable[..., Array]]] = {

@@ -175,9 +175,10 @@ def test_literals_and_attributes_round_to_the_type() -> None:
 
 def test_bfloat16_is_rounded_once_from_float64() -> None:
     # Just above the middle of two neighbours: by way of float32 it would fall onto the middle.
-    above = 1 + 2.0**-8 + 2.0**-40
-    assert evaluate("x", {"x": above}, ml_dtypes.bfloat16) == 1 + 2.0**-7
-    assert evaluate("x", {"x": 1 + 2.0**-8}, ml_dtypes.bfloat16) == 1
+    for above in (2.0**-40, 0.6 * 2.0**-23):
+        assert evaluate("x", {"x": 1 + 2.0**-8 + above}, ml_dtypes.bfloat16) == 1 + 2.0**-7
+    for middle, even in ((1 + 2.0**-8, 1), (1 + 3 * 2.0**-8, 1 + 2.0**-6)):
+        assert evaluate("x", {"x": middle}, ml_dtypes.bfloat16) == even
     found = evaluate("x", {"x": [1e300, -1e300, np.nan, 3.38e38]}, ml_dtypes.bfloat16)
     assert np.array_equal(found[:3].astype(float), [np.inf, -np.inf, np.nan], equal_nan=True)
     assert np.isfinite(found[3])
