@@ -109,9 +109,11 @@ def run_primitive(op: Op, args: tuple[Any, ...]) -> Any:
                     from_native(kind_of(place, r.dtype), n)
                     for r, n in zip(plan.results, native, strict=True)
                 )
-            if op.template != "general":
-                _remember_fast(op, args, plan, kind, fresh)
-            return from_native(kind, native)
+            if kind.backend.dtype_of(native) is kind.dtype:
+                if op.template != "general":
+                    _remember_fast(op, args, plan, kind, fresh)
+                return from_native(kind, native)
+            # The library promotes in its own way (NumPy: bfloat16 * 2.0): let it convert to `out`.
     outs = tuple(empty(kind_of(place, r.dtype), layout_of(r)) for r in plan.results)
     run_kernel(op, kind, outs, plan)
     return outs if len(outs) > 1 else outs[0]

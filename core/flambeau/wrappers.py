@@ -219,7 +219,7 @@ def {op.name}({_signature(op, out=True)}):
       elif {b}.__class__ is float or {b}.__class__ is int:
         kind = {a}._kind
         entry = FAST.get(kind)
-        category = kind.dtype.category
+        category = kind.dtype.category if kind.dtype.itemsize > 2 else 0  # NumPy widens bfloat16
         if entry is not None and (category == 2 or (category == 1 and {b}.__class__ is int)) and not (
             {a}._requires_grad or ({a}._base is not None and {a}._base._requires_grad)):
           fresh, kind = entry
