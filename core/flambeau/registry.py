@@ -152,14 +152,20 @@ def view(schema: str, *, doc: str, rule: Rule, **facts: Any) -> OpFunction:
     return _register("view", schema, doc, "view", rule=rule, out=False, **facts)
 
 
-def composite(schema: str, **facts: Any) -> Callable[[OpFunction], OpFunction]:
-    """Decorator: register a function over other ops; its docstring documents the op."""
+def composite(
+    schema: str, *, template: str = "general", **facts: Any
+) -> Callable[[OpFunction], OpFunction]:
+    """Decorator: register a function over other ops; its docstring documents the op.
+
+    Args:
+        template: which call path fits: "general", or one of :mod:`flambeau.fused`.
+    """
 
     def register(function: OpFunction) -> OpFunction:
         doc = inspect.getdoc(function) or ""
         family = function.__module__.rpartition(".")[2]
         return _register(
-            "composite", schema, doc, "general", decompose=function, family=family, **facts
+            "composite", schema, doc, template, decompose=function, family=family, **facts
         )
 
     return register
