@@ -7,11 +7,12 @@ Written for PyTorch; only the imports are flambeau's.
 
 import argparse
 
+import flambeau.nn.functional as F
+from flambeau.utils.data import DataLoader
+
 import flambeau as torch
 import flambeau.nn as nn
-import flambeau.nn.functional as F
 import flambeau.optim as optim
-from flambeau.utils.data import DataLoader
 from flambeau.vision import datasets, transforms
 
 
@@ -85,7 +86,7 @@ def main():
 
     net = Net().to(args.device)
     losses = train(net, trainloader, args.epochs, device=args.device)
-    print(f"Finished Training: loss of the first step {losses[0]:.4f}, of the last {losses[-1]:.4f}")
+    print(f"Finished Training: loss from {losses[0]:.4f} to {losses[-1]:.4f}")
     print(f"Accuracy on the test images: {100 * accuracy(net, testloader, args.device):.1f} %")
 
 

@@ -18,6 +18,7 @@ class device:
     index: int | None
 
     def __new__(cls, type: str | device, index: int | None = None) -> device:
+        """The one instance of this type and index."""
         if isinstance(type, device):
             return type
         if not isinstance(type, str):
@@ -27,7 +28,8 @@ class device:
         name, colon, number = type.partition(":")
         if colon:
             if index is not None:
-                raise RuntimeError(f"'type' must not include an index because one was passed: {type}")
+                raise RuntimeError(
+                    f"'type' must not include an index because one was passed: {type}")
             if not number.isdecimal() or (len(number) > 1 and number[0] == "0"):
                 raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(number)

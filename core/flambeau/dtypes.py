@@ -68,7 +68,8 @@ def _bfloat16() -> np.dtype[Any]:
         raise ImportError(
             "bfloat16 on the host needs the package ml_dtypes: pip install ml_dtypes"
         ) from error
-    return np.dtype(ml_dtypes.bfloat16)
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 ALL: Final[list[dtype]] = []
@@ -205,7 +206,7 @@ class finfo:
             _bfloat16()
             import ml_dtypes
 
-            info: Any = ml_dtypes.finfo(ml_dtypes.bfloat16)
+            info: Any = ml_dtypes.finfo(ml_dtypes.bfloat16)  # type: ignore[no-untyped-call]
         else:
             info = np.finfo(d.numpy)
         self.bits, self.dtype = d.itemsize * 8, d.name

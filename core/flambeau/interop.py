@@ -12,6 +12,7 @@ from flambeau.device import CPU, device
 from flambeau.dtypes import dtype as DType
 from flambeau.kind import kind_of
 from flambeau.layout import Layout
+from flambeau.storage import Storage
 from flambeau.tensor import Tensor, from_native, from_storage
 
 
@@ -127,7 +128,7 @@ def deepcopy(t: Tensor, memo: dict[int, Any]) -> Tensor:
     storage = t.storage()
     target = memo.get(id(storage))
     if target is None:
-        target = dispatch.Storage.allocate(storage.device, storage.backend, storage.nbytes)
+        target = Storage.allocate(storage.device, storage.backend, storage.nbytes)
         if storage.nbytes:
             storage.backend.copy_device(
                 target.buffer, 0, storage.buffer, 0, storage.nbytes, storage.device.index or 0)
@@ -166,6 +167,7 @@ class SharedBytes:
     """A storage in a pickle: tensors that share it find it again through pickle's own memo."""
 
     def __new__(cls, storage: Any) -> Any:
+        """The one stand-in of a storage."""
         # One object per storage, alive as long as somebody (pickle's memo) holds it.
         reference = _pickled.get(storage)
         held = reference() if reference is not None else None
@@ -198,7 +200,7 @@ class _Loaded:
         """The storage on the device that it came from."""
         if self._storage is None:
             kind = kind_of(self._where, dtypes.uint8)
-            made = dispatch.Storage.allocate(kind.device, kind.backend, len(self._data))
+            made = Storage.allocate(kind.device, kind.backend, len(self._data))
             if self._data:
                 kind.backend.copy_in(
                     made.buffer, 0, memoryview(self._data), kind.device.index or 0)

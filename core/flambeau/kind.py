@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flambeau.device import CPU, META, device
-from flambeau.dtypes import dtype
+from flambeau.device import CPU, META
+from flambeau.device import device as Device
+from flambeau.dtypes import dtype as DType
 
 if TYPE_CHECKING:
     from flambeau.backend import Backend
@@ -15,12 +16,12 @@ class Kind:
     """One device with one dtype.  Interned: the tables of kernels are keyed by identity."""
 
     __slots__ = ("backend", "device", "dtype", "is_differentiable")
-    device: device
-    dtype: dtype
+    device: Device
+    dtype: DType
     backend: Backend
     is_differentiable: bool  # only floating and complex tensors can require a gradient
 
-    def __init__(self, where: device, what: dtype, backend: Backend) -> None:
+    def __init__(self, where: Device, what: DType, backend: Backend) -> None:
         self.device, self.dtype, self.backend = where, what, backend
         self.is_differentiable = what.category >= 2
 
@@ -31,10 +32,10 @@ class Kind:
         return (kind_of, (self.device, self.dtype))
 
 
-kinds: dict[tuple[device, dtype], Kind] = {}
+kinds: dict[tuple[Device, DType], Kind] = {}
 
 
-def kind_of(where: device | str, what: dtype) -> Kind:
+def kind_of(where: Device | str, what: DType) -> Kind:
     """The kind of a device and a dtype.
 
     Loads the backend when its device is named for the first time.
@@ -43,19 +44,19 @@ def kind_of(where: device | str, what: dtype) -> Kind:
         RuntimeError: for a device that is not installed, or an index that does not exist.
         UnsupportedDtypeError: for a dtype that the device does not hold.
     """
-    place = where if where.__class__ is device else device(where)
+    place = where if isinstance(where, Device) else Device(where)
     found = kinds.get((place, what))
     return found if found is not None else _make(place, what)
 
 
-def _make(place: device, what: dtype) -> Kind:
+def _make(place: Device, what: DType) -> Kind:
     from flambeau.errors import UnsupportedDtypeError
     from flambeau.plugins import backend_for
 
     backend = backend_for(place.type)
     real = place
     if place is not CPU and place is not META:
-        real = device(place.type, backend.current_device() if place.index is None else place.index)
+        real = Device(place.type, backend.current_device() if place.index is None else place.index)
         count = backend.device_count()
         assert real.index is not None
         if real.index >= count:

@@ -116,13 +116,12 @@ def reduced_dims(dim: Any, ndim: int) -> tuple[int, ...] | None:
     if dim is None:
         return None
     if isinstance(dim, (tuple, list)):
-        return wrap_dims(dim, ndim) if dim and ndim else (None if not dim else _all_zero(dim, ndim))
-    dims = (wrap_dim(int(dim), ndim),)
-    return dims if ndim else None
-
-
-def _all_zero(dims: Sequence[int], ndim: int) -> None:
-    wrap_dims(dims, ndim)
+        if not dim:
+            return None
+        dims = wrap_dims(dim, ndim)
+        return dims if ndim else None
+    only = (wrap_dim(int(dim), ndim),)
+    return only if ndim else None
 
 
 def reduced_shape(shape: Sequence[int], dims: tuple[int, ...] | None, keepdim: bool) -> list[int]:

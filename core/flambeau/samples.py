@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from flambeau.dtypes import dtype
+    from flambeau import dtypes
     from flambeau.tensor import Tensor
 
 
 class Make(Protocol):
     """Makes tensors on the device under test, from a fixed seed."""
 
-    dtype: dtype
+    dtype: dtypes.dtype
     """The dtype under test, given to floating inputs."""
 
     def __call__(
@@ -22,7 +22,7 @@ class Make(Protocol):
         *shape: int,
         low: float | None = None,
         high: float | None = None,
-        dtype: dtype | None = None,
+        dtype: dtypes.dtype | None = None,
         requires_grad: bool | None = None,
     ) -> Tensor:
         """A tensor of values in [low, high) (default -2 to 2, integers -5 to 5).

@@ -51,6 +51,7 @@ class Tensor:
     _extra: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        """Sizes make an uninitialised tensor, data a copy (as ``tensor`` does)."""
         from flambeau.construct import legacy_tensor
 
         made = legacy_tensor(*args, **kwargs)
@@ -425,7 +426,8 @@ class Tensor:
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         from flambeau.printing import tensor_text
 
-        return tensor_text(self)
+        text: str = tensor_text(self)
+        return text
 
     def __format__(self, spec: str) -> str:
         if not self.ndim and spec and type(self) is Tensor:
@@ -459,7 +461,8 @@ class Tensor:
         shape = self.shape
         if not shape:
             raise TypeError("len() of a 0-d tensor")
-        return shape[0]
+        first: int = shape[0]
+        return first
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:

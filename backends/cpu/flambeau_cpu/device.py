@@ -65,7 +65,8 @@ class CpuBackend(Backend):
 
     def device_info(self, index: int) -> dict[str, str]:
         """The processor and the NumPy version."""
-        return {"name": platform.processor() or platform.machine(), "library": f"numpy {np.__version__}"}
+        name = platform.processor() or platform.machine()
+        return {"name": name, "library": f"numpy {np.__version__}"}
 
     def native(self, buffer: Any, what: DType, layout: Layout) -> np.ndarray[Any, Any]:
         """An array over a part of a buffer."""

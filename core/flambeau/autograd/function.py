@@ -16,6 +16,10 @@ class FunctionCtx(Node):
 
     __slots__ = ()
     function: type[Function]
+    outputs: tuple[tuple[Any, Any], ...]
+    """Kind and shape of every output; None for what is no tensor."""
+    differentiable: tuple[int, ...]
+    """Positions of the outputs that have gradients."""
 
     def _begin(self, args: tuple[Any, ...]) -> None:
         self.edges = tuple(edge_of(a) if isinstance(a, Tensor) else None for a in args)

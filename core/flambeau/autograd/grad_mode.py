@@ -42,6 +42,7 @@ class _Context:
         return type(self)()
 
     def __call__(self, function: F) -> F:
+        """Decorate a function."""
         if inspect.isclass(function):
             raise TypeError(f"{type(self).__name__} decorates functions, not classes")
         if inspect.isgeneratorfunction(function):
@@ -83,6 +84,7 @@ class no_grad(_Context):
     """Do not record operations: results do not require gradients."""
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """A context manager, or a function decorated without parentheses."""
         self = super().__new__(cls)
         return self if function is None else self(function)
 
@@ -93,6 +95,7 @@ class enable_grad(_Context):
     _enabled = True
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """A context manager, or a function decorated without parentheses."""
         self = super().__new__(cls)
         return self if function is None else self(function)
 
@@ -116,6 +119,7 @@ class set_grad_enabled(_Context):
         return set_grad_enabled(self._enabled)
 
     def __call__(self, function: F) -> F:
+        """Decorate a function."""
         MODE.enabled, MODE.inference = self._outer  # used as a decorator: no effect now
         return super().__call__(function)
 
@@ -124,6 +128,7 @@ class inference_mode(_Context):
     """Like ``no_grad``; results are inference tensors that autograd will not record later."""
 
     def __new__(cls, mode: Any = True) -> Any:
+        """A context manager, or a function decorated without parentheses."""
         self = super().__new__(cls)
         if callable(mode) and not isinstance(mode, bool):
             self._enabled, self._inference = False, True

@@ -171,7 +171,7 @@ def call_inplace(op: Op, args: tuple[Any, ...]) -> Tensor:
 
 
 def _with_history(op: Op, t: Tensor) -> Tensor:
-    """A stand-in for the tensor as it was: its history, and its values if a derivative needs them."""
+    """The tensor as it was: its history, and its values if a derivative needs them."""
     from flambeau.dispatch import convert
     from flambeau.tensor import alias_of
 

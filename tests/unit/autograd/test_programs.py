@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.autograd.programs import PROGRAMS
 
 import flambeau
-from tests.unit.autograd.programs import PROGRAMS
 
 torch = pytest.importorskip("torch")
 
