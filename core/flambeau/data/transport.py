@@ -20,14 +20,19 @@ import pickle
 import sys
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from flambeau.device import CPU
+from flambeau.kind import kind_of
+from flambeau.tensor import Tensor, from_native
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from flambeau import Tensor
+    from flambeau.dtypes import dtype as Dtype
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -37,6 +42,9 @@ SMALL = 16 * 1024
 _ALIGNMENT = 64
 # Free segments that a worker keeps for later batches; further ones are given back to the system.
 _SPARE = 2
+# Segments that a worker has at most.  A program that keeps every batch gets later ones by copy:
+# each mapping takes a file number of both processes, and of those there are few.
+_MOST = 64
 
 # Windows has no way to pass an open file through a pipe: there arrays travel in the pipe itself.
 CAN_SHARE = sys.platform != "win32"
@@ -87,6 +95,12 @@ def _anonymous_file(nbytes: int) -> int:
     return handle
 
 
+def _map(handle: int, nbytes: int) -> mmap.mmap:
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(handle, nbytes, trackfd=False)
+    return mmap.mmap(handle, nbytes)
+
+
 def _rounded(nbytes: int) -> int:
     """Up to one of eight sizes per power of two, so that batches of varying size can reuse."""
     step = max(mmap.PAGESIZE, 1 << max(0, nbytes.bit_length() - 4))
@@ -101,7 +115,7 @@ class _Segment:
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
         self.handle: int | None = _anonymous_file(nbytes)
-        self.buffer = mmap.mmap(self.handle, nbytes)
+        self.buffer = _map(self.handle, nbytes)
         self.lent = False  # arrays over it may be alive in the main process
         self._lease: weakref.ref[Bytes] | None = None
         self.address = _address(np.frombuffer(self.buffer, np.uint8))
@@ -131,15 +145,23 @@ class Arena:
         self._unannounced: list[int] = []
         self._closed: list[int] = []
 
-    def empty(self, nbytes: int) -> Bytes:
-        """Uninitialised shared memory.
+    @property
+    def is_full(self) -> bool:
+        """Whether all segments that a worker may have are in use."""
+        return len(self._segments) >= _MOST and not any(
+            segment.is_free for segment in self._segments.values()
+        )
+
+    def empty(self, nbytes: int) -> Bytes | None:
+        """Uninitialised shared memory, or None if the arena is full.
 
         Raises:
             RuntimeError: if the system has no more of it.
         """
-        return self._segments[self._take(nbytes)].lease()[:nbytes]
+        return None if self.is_full else self._segments[self._take(nbytes)].lease()[:nbytes]
 
     def _take(self, nbytes: int) -> int:
+        """A free segment that is large enough; the arena must not be full."""
         free = sorted(
             (segment.nbytes, number)
             for number, segment in self._segments.items()
@@ -148,7 +170,8 @@ class Arena:
         fitting = next((number for size, number in free if size >= nbytes), None)
         if fitting is not None:
             return fitting
-        for _, number in free[:-_SPARE]:
+        keep = _SPARE if len(self._segments) < _MOST else len(free) - 1
+        for _, number in free[: max(0, len(free) - keep)]:
             self._close(number)
         number = next(self._numbers)
         self._segments[number] = _Segment(_rounded(nbytes))
@@ -174,7 +197,7 @@ class Arena:
         stream, buffers = _pickle(value, self)
         found = [self._locate(buffer) for buffer in buffers]
         foreign = [raw for raw, piece in zip(buffers, found, strict=True) if piece is None]
-        if len(stream) > SMALL and CAN_SHARE:
+        if len(stream) > SMALL and CAN_SHARE and not self.is_full:
             *copied, stream_piece = self._copy_in([*foreign, np.frombuffer(stream, np.uint8)])
             place: bytes | Piece = stream_piece
         else:
@@ -235,7 +258,8 @@ def _pickle(value: Any, arena: Arena) -> tuple[bytes, list[Bytes]]:
 
     def stays_in_stream(buffer: pickle.PickleBuffer) -> bool:
         raw = np.frombuffer(buffer.raw(), np.uint8)
-        if not CAN_SHARE or (raw.nbytes < SMALL and not (raw.nbytes and arena.holds(raw))):
+        is_kept = raw.nbytes < SMALL or arena.is_full
+        if not CAN_SHARE or (is_kept and not (raw.nbytes and arena.holds(raw))):
             return True
         buffers.append(raw)
         return False
@@ -246,10 +270,50 @@ def _pickle(value: Any, arena: Arena) -> tuple[bytes, list[Bytes]]:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles tensors of the CPU as their arrays."""
+    """Pickles tensors of the CPU by their elements, which can then travel out of band."""
 
     def reducer_override(self, value: Any) -> Any:
-        return NotImplemented
+        return _reduce_tensor(value) if isinstance(value, Tensor) else NotImplemented
+
+
+def _reduce_tensor(t: Tensor) -> tuple[Any, ...]:
+    if t.device is not CPU:
+        raise RuntimeError(
+            f"a DataLoader worker returned a tensor on {t.device}; return tensors on the CPU and "
+            "move the batch to the device in the main process"
+        )
+    if t.requires_grad and not t.is_leaf:
+        raise RuntimeError(
+            "a DataLoader worker returned a tensor with history, which cannot leave its process; "
+            "return tensor.detach()"
+        )
+    array = t.detach().numpy()
+    # Dense but permuted elements (channels last, a transpose) keep their order in memory.
+    order = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
+    if not array.transpose(order).flags.c_contiguous:
+        array, order = np.ascontiguousarray(array), list(range(array.ndim))
+    dense = array.transpose(order)
+    flat = pickle.PickleBuffer(dense.reshape(-1).view(np.uint8))
+    state = t.__dict__ or None
+    return _tensor, (type(t), flat, t.dtype, dense.shape, order, t.requires_grad), state
+
+
+def _tensor(
+    cls: type[Tensor],
+    flat: Any,
+    dtype: Dtype,
+    shape: tuple[int, ...],
+    order: list[int],
+    requires_grad: bool,
+) -> Tensor:
+    """A tensor over the bytes in ``flat``."""
+    array = np.frombuffer(flat, np.uint8)
+    if not array.flags.writeable:
+        array = array.copy()
+    dense = array.view(dtype.numpy).reshape(shape)
+    t = from_native(kind_of(CPU, dtype), dense.transpose(np.argsort(order)))
+    t.requires_grad_(requires_grad)
+    return t if cls is Tensor else t.as_subclass(cls)
 
 
 def _send_file(connection: Connection, handle: int) -> None:
@@ -288,7 +352,7 @@ class Reader:
         message = Message(*pickle.loads(connection.recv_bytes()))
         for number, nbytes in message.opened:
             handle = _receive_file(connection)
-            self._maps[number] = mmap.mmap(handle, nbytes)
+            self._maps[number] = _map(handle, nbytes)
             os.close(handle)
         for number in message.closed:
             del self._maps[number]
@@ -321,6 +385,28 @@ arena: Arena | None = None
 """The arena of this process, if it is a worker."""
 
 
-def stack_tensors(batch: Any) -> Tensor | None:
-    """Stack tensors in shared memory, if this is a worker and the tensors allow it."""
-    return None
+def stack_tensors(batch: Sequence[Tensor]) -> Tensor | None:
+    """Stack tensors in shared memory, if this is a worker and they are plain, equal and large."""
+    if arena is None:
+        return None
+    first = batch[0]
+    nbytes = len(batch) * first.nbytes
+    if nbytes < SMALL or not all(_is_like(t, first) for t in batch):
+        return None
+    shape = (len(batch), *first.shape)
+    memory = arena.empty(nbytes)
+    if memory is None:
+        return None
+    stacked = memory.view(first.dtype.numpy).reshape(shape)
+    np.stack([t.numpy() for t in batch], out=stacked)
+    return from_native(kind_of(CPU, first.dtype), stacked)
+
+
+def _is_like(t: Tensor, first: Tensor) -> bool:
+    return (
+        type(t) is Tensor
+        and t.device is CPU
+        and t.dtype is first.dtype
+        and t.shape == first.shape
+        and not t.requires_grad
+    )

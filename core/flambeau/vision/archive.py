@@ -103,7 +103,8 @@ def _reporting_damage(archive: str | Path) -> Iterator[None]:
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
+        reason = str(error).partition(":\n")[0]  # what every decompressor says follows
         raise RuntimeError(
-            f"{archive} is corrupt and cannot be unpacked ({error}). Delete it and run again with "
+            f"{archive} is corrupt and cannot be unpacked ({reason}). Delete it and run again with "
             "download=True"
         ) from error

@@ -66,9 +66,12 @@ def fetch(urls: Sequence[str], path: str | Path, checksum: str | None = None) ->
         checksum: MD5, SHA-1 or SHA-256 in hex digits.
 
     Raises:
+        ValueError: an address or a checksum of another kind.
         RuntimeError: no mirror gave the file, or what it gave has another checksum; the message
             names the file, both checksums and what to do.
     """
+    if checksum is not None:
+        _algorithm(checksum)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")

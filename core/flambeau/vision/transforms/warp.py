@@ -13,7 +13,7 @@ import flambeau as fb
 if TYPE_CHECKING:
     from flambeau import Tensor
 
-Plane = np.ndarray[Any, np.dtype[np.float64]]
+Plane = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 def inverse_affine_matrix(
@@ -81,12 +81,23 @@ def affine(
     """
     height, width = image.shape[-2:]
     new_width, new_height = size or (width, height)
-    y, x = np.mgrid[:new_height, :new_width].astype(float)
-    x, y = x - (new_width - 1) / 2, y - (new_height - 1) / 2
-    source_x = matrix[0] * x + matrix[1] * y + matrix[2] + (width - 1) / 2
-    source_y = matrix[3] * x + matrix[4] * y + matrix[5] + (height - 1) / 2
+    y, x = np.mgrid[:new_height, :new_width].astype(np.float32)
+    x, y = x - np.float32((new_width - 1) / 2), y - np.float32((new_height - 1) / 2)
+    source_x = _source(matrix[0:3], x, y, width)
+    source_y = _source(matrix[3:6], x, y, height)
     look_up = _nearest if interpolation == "nearest" else _bilinear
     return look_up(image, source_x, source_y, fill)
+
+
+def _source(row: Sequence[float], x: Plane, y: Plane, length: int) -> Plane:
+    """One input coordinate of every output point.
+
+    In single precision and by way of [-1, 1], as PyTorch computes it: a quarter turn of an image
+    with an even and an odd side looks exactly between pixels, where rounding decides.
+    """
+    a, b, c = np.array(row, np.float32) / np.float32(length / 2)
+    relative = x * a + y * b + c
+    return ((relative + 1) * np.float32(length) - 1) / 2
 
 
 def _take(image: Tensor, x: Plane, y: Plane) -> tuple[Tensor, Plane]:
