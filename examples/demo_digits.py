@@ -107,7 +107,7 @@ def main() -> int:
     """Run the demo; exit code 0 if the accuracy is reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--output", type=Path, default=Path("demo_digits.png"))
+    parser.add_argument("--output", type=Path, default=Path("demo-output"), help="a folder")
     args = parser.parse_args()
 
     fb.manual_seed(0)
@@ -118,10 +118,12 @@ def main() -> int:
     losses = train(model, loader, args.device)
     seconds = time.perf_counter() - start
     accuracy, predicted = test(model, testset, args.device)
-    draw(losses, testset, predicted, args.output)
+    args.output.mkdir(parents=True, exist_ok=True)
+    picture = args.output / f"digits_{args.device.replace(':', '_')}.png"
+    draw(losses, testset, predicted, picture)
     print(f"trained {sum(p.numel() for p in model.parameters()):,} parameters on {args.device} "
           f"in {seconds:.1f} s; test accuracy {100 * accuracy:.2f} %")
-    print(f"picture: {args.output.resolve()}")
+    print(f"picture: {picture.resolve()}")
     if accuracy < GOAL:
         print(f"the accuracy is below {100 * GOAL:.0f} %", file=sys.stderr)
         return 1

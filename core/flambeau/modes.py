@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from flambeau import overrides
+
 if TYPE_CHECKING:
     from flambeau.registry import Op
 
@@ -53,4 +55,4 @@ def intercept(op: Op, args: tuple[Any, ...]) -> Any:
                 return result
     finally:
         _stack.modes = modes
-    return NotImplemented
+    return overrides.handle(op, args)

@@ -98,6 +98,16 @@ class Schema:
             )
         return tuple(values)
 
+    def unbind(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Complete arguments as a caller would give them: what is a default is left out."""
+        given = [
+            (a, v) for a, v in zip(self.arguments, args, strict=True)
+            if not (a.has_default and (v is a.default or (a.keyword_only and v == a.default)))
+        ]
+        positional = [v for a, v in given if not a.has_default]
+        named = {a.name: v for a, v in given if a.has_default}
+        return tuple(positional), named
+
 
 def parse(text: str) -> Schema:
     """Read a schema string.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from flambeau import overrides
 from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import Hooks, Node, OutputOf
 from flambeau.device import device
@@ -59,6 +60,20 @@ class Tensor:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Subclasses may take arguments of their own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        overrides.register(cls)
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an op on tensors of a subclass: its results are of the subclass too.
+
+        Subclasses override this to see or change every call, as with PyTorch.
+        """
+        return overrides.keep_class(cls, func, args, kwargs or {})
 
     if TYPE_CHECKING:  # operators are installed from the registry
 

@@ -125,7 +125,7 @@ class set_grad_enabled(_Context):
 
 
 class inference_mode(_Context):
-    """Like ``no_grad``; results are inference tensors that autograd will not record later."""
+    """Like ``no_grad``; unlike PyTorch's, its results may take part in autograd later."""
 
     def __new__(cls, mode: Any = True) -> Any:
         """A context manager, or a function decorated without parentheses."""
