@@ -22,7 +22,7 @@ class _Verbatim(str):
 class RemoteError:
     """An exception as it can be sent: its type and its printed traceback."""
 
-    exception: type[BaseException]
+    exception: type[Any]
     text: str
     where: str
 

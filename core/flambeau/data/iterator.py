@@ -197,10 +197,10 @@ class WorkerIterator(LoaderIterator):
             if event.kind == worker_side.END:
                 self._retire(event.worker)
                 self._hand_out()
-            elif event.index == self._next or not self._in_order:
-                return self._deliver(event.index, event)
+            elif event.task == self._next or not self._in_order:
+                return self._deliver(event.task, event)
             else:
-                self._arrived[event.index] = event
+                self._arrived[event.task] = event
         if not self._is_persistent:
             self.close()
         raise StopIteration

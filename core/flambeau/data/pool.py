@@ -50,7 +50,7 @@ class Event(NamedTuple):
 
     worker: int
     kind: str
-    index: int
+    task: int
     value: Any
 
 
@@ -172,13 +172,14 @@ class WorkerPool:
 
     def _collect(self, timeout: float) -> None:
         """Move what has arrived into the inbox; wait for it if there is nothing."""
-        present = {w.connection: w for w in self._workers if not w.connection.closed}
-        sentinels = {w.process.sentinel: w for w in present.values()}
-        ready = mp_connection.wait([*present, *sentinels], timeout)
-        for found in ready:
-            if found in present:
-                self._read(present[found])  # type: ignore[index]
-        for worker in present.values():
+        present = [worker for worker in self._workers if not worker.connection.closed]
+        connections = [worker.connection for worker in present]
+        sentinels = [worker.process.sentinel for worker in present]
+        ready = mp_connection.wait([*connections, *sentinels], timeout)
+        for worker in present:
+            if worker.connection in ready:
+                self._read(worker)
+        for worker in present:
             # What it said before it died counts, so the connection is read first, to its end.
             if worker.process.sentinel in ready or not (ready or worker.process.is_alive()):
                 self._bury(worker)
@@ -189,14 +190,14 @@ class WorkerPool:
         except (EOFError, OSError):
             self._bury(worker)
             return
-        worker.tasks.pop(message.index, None)
+        worker.tasks.pop(message.task, None)
         kind = message.kind
         try:
             value = worker.reader.decode(message)
         except Exception as error:
             kind = worker_side.ERROR
             value = RemoteError.caught(error, f"reading a batch of DataLoader worker {worker.id}")
-        self._inbox.append(Event(worker.id, kind, message.index, value))
+        self._inbox.append(Event(worker.id, kind, message.task, value))
 
     def _bury(self, worker: _Worker) -> None:
         """A worker is gone: read what it still said, and report it unless it was told to go."""

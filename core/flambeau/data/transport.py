@@ -62,7 +62,7 @@ class Message(NamedTuple):
     """What a worker says about one task."""
 
     kind: str
-    index: int
+    task: int
     stream: bytes | Piece
     pieces: list[Piece]
     opened: list[tuple[int, int]]  # number and size of segments that the reader has not seen
@@ -192,7 +192,7 @@ class Arena:
         for number in numbers:
             self._segments[number].lent = False
 
-    def encode(self, kind: str, index: int, value: Any) -> Message:
+    def encode(self, kind: str, task: int, value: Any) -> Message:
         """Pickle a value; its large arrays end up in segments."""
         stream, buffers = _pickle(value, self)
         found = [self._locate(buffer) for buffer in buffers]
@@ -207,7 +207,7 @@ class Arena:
         for piece in (*pieces, *([place] if isinstance(place, Piece) else [])):
             self._segments[piece.segment].lent = True
         opened = [(number, self._segments[number].nbytes) for number in self._unannounced]
-        message = Message(kind, index, place, pieces, opened, self._closed)
+        message = Message(kind, task, place, pieces, opened, self._closed)
         self._closed = []
         return message
 
@@ -293,7 +293,7 @@ def _reduce_tensor(t: Tensor) -> tuple[Any, ...]:
     if not array.transpose(order).flags.c_contiguous:
         array, order = np.ascontiguousarray(array), list(range(array.ndim))
     dense = array.transpose(order)
-    flat = pickle.PickleBuffer(dense.reshape(-1).view(np.uint8))
+    flat = pickle.PickleBuffer(dense.reshape(-1).view(np.uint8).data)
     state = t.__dict__ or None
     return _tensor, (type(t), flat, t.dtype, dense.shape, order, t.requires_grad), state
 
@@ -319,7 +319,7 @@ def _tensor(
 def _send_file(connection: Connection, handle: int) -> None:
     from multiprocessing import reduction
 
-    reduction.send_handle(connection, handle, 0)  # type: ignore[arg-type]
+    reduction.send_handle(connection, handle, 0)
 
 
 def _receive_file(connection: Connection) -> int:
@@ -365,7 +365,7 @@ class Reader:
         buffers = [self._view(piece, leases) for piece in message.pieces]
         stream = message.stream
         data = self._view(stream, leases) if isinstance(stream, Piece) else stream
-        return pickle.loads(data, buffers=buffers)
+        return pickle.loads(data, buffers=buffers)  # type: ignore[arg-type]
 
     def _view(self, piece: Piece, leases: dict[int, Bytes]) -> Bytes:
         number = piece.segment

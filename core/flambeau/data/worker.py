@@ -77,7 +77,7 @@ class Job:
 class Task(NamedTuple):
     """Read these samples; ``released`` are segments that the worker may write again."""
 
-    index: int
+    number: int
     samples: Any
     released: list[int]
 
@@ -116,7 +116,7 @@ def _use_one_thread() -> None:
 
     fb.set_num_threads(1)
     try:
-        import threadpoolctl
+        import threadpoolctl  # type: ignore[import-untyped]
     except ImportError:
         return
     threadpoolctl.threadpool_limits(1)
@@ -201,12 +201,12 @@ class _Server:
         """Answer one task; true if the stream of samples has ended."""
         ended = False
         try:
-            message = self._arena.encode(BATCH, task.index, fetch(task.samples))
+            message = self._arena.encode(BATCH, task.number, fetch(task.samples))
         except Exception as error:
             ended = isinstance(error, StopIteration) and self._job.is_stream
             kind = END if ended else ERROR
             where = f"in DataLoader worker process {self._job.id}"
             value = None if ended else RemoteError.caught(error, where)
-            message = self._arena.encode(kind, task.index, value)
+            message = self._arena.encode(kind, task.number, value)
         self._arena.send(self._connection, message)
         return ended

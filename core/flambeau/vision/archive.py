@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import tarfile
@@ -73,8 +73,13 @@ def gunzip(archive: str | Path, target: str | Path) -> None:
         write_atomically(content, Path(target))
 
 
-def write_atomically(content: IO[bytes], target: Path) -> None:
-    """Write a file so that under its name it is either complete or not there."""
+def write_atomically(content: Any, target: Path) -> None:
+    """Write a file so that under its name it is either complete or not there.
+
+    Args:
+        content: an open binary file.
+        target: where it goes.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:

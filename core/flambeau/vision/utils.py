@@ -1,5 +1,8 @@
 """Pictures of tensors: ``make_grid`` and ``save_image``."""
 
+# mypy: disable-error-code=no-any-return
+# Operators are installed on Tensor from the registry: to the type checker they give Any.
+
 from __future__ import annotations
 
 from collections.abc import Iterator

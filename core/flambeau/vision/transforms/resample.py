@@ -4,6 +4,9 @@ Scaling is linear and separable: one matrix per direction says how much of every
 column) goes into every output one, and the image is multiplied by both.
 """
 
+# mypy: disable-error-code=no-any-return
+# Operators are installed on Tensor from the registry: to the type checker they give Any.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,7 +19,7 @@ import flambeau as fb
 if TYPE_CHECKING:
     from flambeau import Tensor
 
-Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Matrix = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 # Of the cubic convolution of Keys (1981): -0.5 is his value and Pillow's; PyTorch has -0.75 where
 # it does not smooth.
