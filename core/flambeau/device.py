@@ -64,11 +64,11 @@ class device:
         return self
 
     def __enter__(self) -> device:
-        _default.stack = (*_default.stack, self)
+        defaults.stack = (*defaults.stack, self)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        _default.stack = _default.stack[:-1]
+        defaults.stack = defaults.stack[:-1]
 
 
 _interned: dict[tuple[str, int | None], device] = {}
@@ -80,16 +80,16 @@ class _DefaultDevice(threading.local):
     stack: tuple[device, ...] = ()
 
 
-_default = _DefaultDevice()
+defaults = _DefaultDevice()
 CPU = device("cpu")
 META = device("meta")
 
 
 def get_default_device() -> device:
     """The device of new tensors when none is named."""
-    return _default.stack[-1] if _default.stack else CPU
+    return defaults.stack[-1] if defaults.stack else CPU
 
 
 def set_default_device(where: str | device | None) -> None:
     """Place new tensors of this thread on a device; ``None`` returns to the CPU."""
-    _default.stack = () if where is None else (device(where),)
+    defaults.stack = () if where is None else (device(where),)

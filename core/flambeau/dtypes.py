@@ -125,7 +125,7 @@ def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     return from_.category <= to.category
 
 
-class _Default:
+class Default:
     """The floating type of new tensors from Python numbers."""
 
     floating: dtype = float32
@@ -133,14 +133,14 @@ class _Default:
 
 def get_default_dtype() -> dtype:
     """The floating type given to Python floats; ``float32`` unless set otherwise."""
-    return _Default.floating
+    return Default.floating
 
 
 def set_default_dtype(d: dtype) -> None:
     """Set the floating type given to Python floats."""
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d!r}")
-    _Default.floating = d
+    Default.floating = d
 
 
 def of_scalar(value: Any) -> dtype:
@@ -150,8 +150,8 @@ def of_scalar(value: Any) -> dtype:
     if isinstance(value, (int, np.integer)):
         return int64
     if isinstance(value, (float, np.floating)):
-        return _Default.floating
-    return _Default.floating.to_complex()
+        return Default.floating
+    return Default.floating.to_complex()
 
 
 def from_numpy_dtype(d: np.dtype[Any]) -> dtype:
@@ -181,16 +181,20 @@ def result_type(operands: list[tuple[dtype | None, int, Any]]) -> dtype:
         found = of_scalar(value) if d is None else d
         held = groups[rank]
         groups[rank] = found if held is None else promote_types(held, found)
-    result: dtype | None = None
-    for found_type in groups:
-        if found_type is None:
-            continue
-        if result is None:
-            result = found_type
-        elif found_type.category > result.category:
-            result = promote_types(result, found_type)
+    result = _combine(groups[0], _combine(groups[1], groups[2]))
     assert result is not None
     return result
+
+
+def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
+    """The type of two groups of operands: the lower one only matters by its category."""
+    if higher is None or lower is None:
+        return lower if higher is None else higher
+    if lower.category <= higher.category:
+        return higher
+    if higher.is_floating_point:  # a complex operand of lower rank keeps the higher's precision
+        return higher.to_complex()
+    return promote_types(higher, lower)
 
 
 class finfo:

@@ -14,6 +14,11 @@ from flambeau.modes import DispatchMode
 NAMES = [d.name for d in dtypes.ALL]
 
 
+def name_of(dtype: Any) -> str:
+    """The name of torch's dtype; its half-precision complex type is single here."""
+    return str(dtype).split(".")[1].replace("complex32", "complex64")
+
+
 def test_promotion_table_is_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     for a in NAMES:
@@ -23,6 +28,7 @@ def test_promotion_table_is_pytorchs() -> None:
             assert got.name == str(want).split(".")[1], (a, b)
 
 
+@pytest.mark.filterwarnings("ignore:ComplexHalf")
 @pytest.mark.parametrize("a", NAMES)
 def test_result_types_of_mixed_operands_are_pytorchs(a: str) -> None:
     torch = pytest.importorskip("torch")
@@ -33,10 +39,10 @@ def test_result_types_of_mixed_operands_are_pytorchs(a: str) -> None:
                 * T.ones((3,) * (right > 0), dtype=getattr(T, b))
                 for T in (fb, torch)
             ]
-            assert pair[0].dtype.name == str(pair[1].dtype).split(".")[1], (a, b, left, right)
+            assert pair[0].dtype.name == name_of(pair[1].dtype), (a, b, left, right)
     for number in (True, 3, 2.5, 1j):
         pair = [T.ones(3, dtype=getattr(T, a)) * number for T in (fb, torch)]
-        assert pair[0].dtype.name == str(pair[1].dtype).split(".")[1], (a, number)
+        assert pair[0].dtype.name == name_of(pair[1].dtype), (a, number)
 
 
 def test_integer_numbers_wrap_around() -> None:

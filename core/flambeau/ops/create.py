@@ -10,7 +10,7 @@ from flambeau import dispatch
 from flambeau import dtypes
 from flambeau.autograd.grad_mode import no_grad
 from flambeau.device import device as Device
-from flambeau.device import get_default_device
+from flambeau.device import CPU, defaults
 from flambeau.kind import Kind, kinds, kind_of
 from flambeau.layout import Layout
 from flambeau.promotion import contiguous_like, number
@@ -21,9 +21,11 @@ from flambeau.tensor import Tensor, from_native
 
 def creation_kind(dtype: dtypes.dtype | None, device: Any) -> Kind:
     """The kind of a new tensor: defaults filled in."""
-    place = get_default_device() if device is None else device
-    what = dtypes.get_default_dtype() if dtype is None else dtype
-    return kinds.get((place, what)) or kind_of(place, what)
+    # Every factory comes through here: the defaults are read without a call.
+    if device is None:
+        device = defaults.stack[-1] if defaults.stack else CPU
+    what = dtypes.Default.floating if dtype is None else dtype
+    return kinds.get((device, what)) or kind_of(device, what)
 
 
 def sizes_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:

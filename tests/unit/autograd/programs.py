@@ -242,8 +242,8 @@ def setitem_records(T: Any) -> list[Any]:
 def write_into_fresh_buffer(T: Any) -> list[Any]:
     w = leaf(T, 1, 2, 3)
     out = T.zeros(2, 3, dtype=T.float64)
-    row = out[1]
     out[0] = w * 2
+    row = out[1]
     row.copy_(w * w)
     (out * out).sum().backward()
     return [out.detach(), w.grad, out.requires_grad, row.requires_grad]
