@@ -1,0 +1,185 @@
+"""What an operation costs besides its arithmetic, against PyTorch in one run.
+
+    make bench
+    python benchmarks/overhead.py --output overhead.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from side_by_side import Case, run
+
+CASES: dict[str, Case] = {}
+
+
+def case(make: Case) -> Case:
+    """Register a case under its name."""
+    CASES[make.__name__] = make
+    return make
+
+
+def values(T: Any, *shape: int, grad: bool = False) -> Any:
+    x = T.from_numpy(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
+    return x.requires_grad_() if grad else x
+
+
+@case
+def add(T: Any) -> Callable[[], Any]:
+    a, b = values(T, 4, 4), values(T, 4, 4)
+    return lambda: a + b
+
+
+@case
+def add_recorded(T: Any) -> Callable[[], Any]:
+    a, b = values(T, 4, 4, grad=True), values(T, 4, 4)
+    return lambda: a + b
+
+
+@case
+def add_number(T: Any) -> Callable[[], Any]:
+    a = values(T, 4, 4)
+    return lambda: a + 1.0
+
+
+@case
+def add_in_place(T: Any) -> Callable[[], Any]:
+    a, b = T.zeros(4, 4), T.zeros(4, 4)
+    return lambda: a.add_(b)
+
+
+@case
+def chain_of_20_forward(T: Any) -> Callable[[], Any]:
+    a, b = values(T, 4, 4, grad=True), values(T, 4, 4)
+
+    def chain() -> Any:
+        x = a
+        for _ in range(10):
+            x = x * b
+            x = x + b
+        return x.sum()
+
+    return chain
+
+
+@case
+def chain_of_20_and_backward(T: Any) -> Callable[[], Any]:
+    forward = chain_of_20_forward(T)
+    return lambda: forward().backward()
+
+
+@case
+def exp(T: Any) -> Callable[[], Any]:
+    a = values(T, 4, 4)
+    return lambda: a.exp()
+
+
+@case
+def view(T: Any) -> Callable[[], Any]:
+    a = values(T, 4, 4)
+    return lambda: a.view(16)
+
+
+@case
+def transpose(T: Any) -> Callable[[], Any]:
+    a = values(T, 4, 4)
+    return lambda: a.transpose(0, 1)
+
+
+@case
+def index(T: Any) -> Callable[[], Any]:
+    a = values(T, 4, 4)
+    return lambda: a[1]
+
+
+@case
+def slice_rows(T: Any) -> Callable[[], Any]:
+    a = values(T, 4, 4)
+    return lambda: a[1:3]
+
+
+@case
+def sum_all(T: Any) -> Callable[[], Any]:
+    a = values(T, 4, 4)
+    return lambda: a.sum()
+
+
+@case
+def item(T: Any) -> Callable[[], Any]:
+    a = values(T, 1)
+    return lambda: a.item()
+
+
+@case
+def zeros(T: Any) -> Callable[[], Any]:
+    return lambda: T.zeros(4, 4)
+
+
+@case
+def matmul(T: Any) -> Callable[[], Any]:
+    a, b = values(T, 4, 4), values(T, 4, 4)
+    return lambda: a @ b
+
+
+@case
+def linear(T: Any) -> Callable[[], Any]:
+    layer, x = T.nn.Linear(4, 4), values(T, 2, 4)
+    return lambda: layer(x)
+
+
+@case
+def linear_and_backward(T: Any) -> Callable[[], Any]:
+    layer, x = T.nn.Linear(4, 4), values(T, 2, 4)
+    return lambda: layer(x).sum().backward()
+
+
+def steps(T: Any, make: Callable[[list[Any]], Any]) -> Callable[[], Any]:
+    parameters = [T.nn.Parameter(values(T, 16, 16)) for _ in range(50)]
+    for p in parameters:
+        p.grad = values(T, 16, 16)
+    step: Callable[[], Any] = make(parameters).step
+    return step
+
+
+@case
+def sgd_50_parameters(T: Any) -> Callable[[], Any]:
+    return steps(T, lambda p: T.optim.SGD(p, lr=1e-6))
+
+
+@case
+def adam_50_parameters(T: Any) -> Callable[[], Any]:
+    return steps(T, lambda p: T.optim.Adam(p, lr=1e-6))
+
+
+@case
+def demo_step_batch_64(T: Any) -> Callable[[], Any]:
+    """A whole training step of the digits demo: forward, loss, backward, Adam."""
+    nn = T.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.Flatten(), nn.Dropout(0.25), nn.Linear(512, 10),
+    )
+    optimizer = T.optim.Adam(model.parameters(), lr=3e-3)
+    images = values(T, 64, 1, 8, 8)
+    labels = T.from_numpy(np.random.default_rng(1).integers(0, 10, 64))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="names of cases, separated by commas")
+    parser.add_argument("--output", type=Path, help="write the figures as JSON")
+    options = parser.parse_args()
+    wanted = options.only.split(",") if options.only else CASES
+    run({name: CASES[name] for name in wanted}, "overhead of small operations", options.output)
