@@ -101,7 +101,7 @@ def test_a_device_that_cannot_describe_itself_is_unavailable(
 # ---- doctor ----------------------------------------------------------------------------------
 def test_doctor_finds_nothing_wrong(fake_site: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake_site.install("toya", fake_site.plugin + "FakeBackend.kernels.register('exp')(print)\n"
-                              "FakeBackend.kernels.register('softmax', 'nosuch')(print)\n")
+                              "FakeBackend.kernels.register('logical_not', 'nosuch')(print)\n")
     status, facts = run_json(capsys, "doctor")
     assert status == 0
     assert facts["healthy"] is True
