@@ -1,0 +1,47 @@
+"""Affine maps of features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flambeau.backend import KernelTable
+from flambeau_cpu.kernels.matmul import in_blas
+
+kernels = KernelTable()
+_dot, _add, _sum = np.dot, np.add, np.add.reduce
+
+
+@kernels.register_fresh("linear")
+def linear(input: Any, weight: Any, bias: Any) -> Any:
+    """``input @ weight.T + bias`` with the bias added in place."""
+    shape = input.shape
+    if not shape or weight.ndim != 2 or shape[-1] != weight.shape[1] or not in_blas(
+        input, weight, bias) or (bias is not None and bias.shape != weight.shape[:1]):
+        return NotImplemented
+    if len(shape) <= 2:
+        y = _dot(input, weight.T)
+    else:
+        y = _dot(input.reshape(-1, shape[-1]), weight.T).reshape(*shape[:-1], weight.shape[0])
+    return y if bias is None else _add(y, bias, y)
+
+
+@kernels.register_fresh("linear_grads")
+def linear_grads(
+    g: Any, input: Any, weight: Any, for_input: bool, for_weight: bool, for_bias: bool
+) -> Any:
+    """Two products and a column sum."""
+    if weight.ndim != 2 or not in_blas(g, input, weight) or g.dtype.kind == "c":
+        return NotImplemented
+    flat = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
+    dx = dw = db = None
+    if for_input:
+        dx = _dot(flat, weight)
+        if g.ndim != 2:
+            dx = dx.reshape(input.shape)
+    if for_weight:
+        dw = _dot(flat.T, input if input.ndim == 2 else input.reshape(-1, input.shape[-1]))
+    if for_bias:
+        db = _sum(flat, 0)
+    return dx, dw, db

@@ -1,0 +1,244 @@
+"""Call paths of composites: straight to a backend's fused kernel, or straight to the body.
+
+``template="fused"`` fits a composite of one or more tensors with a ``joint`` derivative or none:
+when all tensors are of one kind and the backend has a fresh kernel of the op's name, one Python
+frame leads from the caller to the kernel, as in :mod:`flambeau.wrappers` for elementwise ops.
+A kernel sees the arguments before anybody has checked them: it must decline what it does not
+expect, so that the body can name the error.
+
+``template="front"`` fits a composite that only arranges arguments for another op: its arguments
+are checked when the body fails on them.
+
+Both leave every other case, and every error, to :mod:`flambeau.dispatch`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import wrappers
+from flambeau.autograd import node
+from flambeau.registry import Op, Saved
+from flambeau.schema import Argument
+from flambeau.tensor import Tensor
+
+
+def remember(op: Op, tensors: tuple[Any, ...], result: Any) -> None:
+    """Note the kernel for tensors of one kind, and the kinds of what it returns."""
+    first = tensors[0]
+    if not isinstance(first, Tensor) or first._kind in op.fast:
+        return
+    kernel = first._kind.backend.kernels.fresh.get(op.name)
+    if kernel is None or any(t is not None and t._kind is not first._kind for t in tensors):
+        return
+    outs = result if isinstance(result, tuple) else (result,)
+    kinds: Any = tuple(None if t is None else t._kind for t in outs)
+    if len(op.schema.returns) == len(kinds):
+        if None in kinds:  # which are left out differs from call to call: all are as the input
+            kinds = (first._kind,) * len(kinds)
+        op.fast[first._kind] = (kernel, kinds if len(kinds) > 1 else kinds[0])
+
+
+def _fused(op: Op) -> str:
+    tensors = [a for a in op.schema.arguments if a.is_tensor]
+    names = [wrappers._public(a) for a in tensors]
+    if op.is_differentiable:
+        _give_backward(op)
+    out = "out is None and " if op.out else ""
+    slow_out = f"  if out is not None: return call_out(OP, {_all(op)}, out)\n" if op.out else ""
+    return f"""
+from flambeau.fused import remember
+def {op.name}({wrappers._signature(op, out=True)}):
+{wrappers._indent(wrappers._prologue(op), -2)}
+  try:
+    kind = {names[0]}._kind
+    entry = FAST.get(kind)
+    if entry is not None and {out}not ACTIVE and {_conditions(tensors)}:
+      kernel, kinds = entry
+      recorded = ({_any_requires_grad(tensors)}) and MODE.enabled
+{_decline_recording(op)}
+      native = kernel({_kernel_arguments(op)})
+      if native is not NotImplemented:
+{_results(op)}
+{_recording(op, tensors)}
+        return result
+  except Exception:
+    pass
+{slow_out}  result = call(OP, {_all(op)})
+  remember(OP, ({"".join(n + ", " for n in names)}), result)
+  return result
+"""
+
+
+def _all(op: Op) -> str:
+    return wrappers._arguments(op)
+
+
+def _conditions(tensors: list[Argument]) -> str:
+    """All of one kind, and no view whose history a write has outdated."""
+    parts = []
+    for i, a in enumerate(tensors):
+        name = wrappers._public(a)
+        current = f"({name}._base is None or {name}._seen == {name}._storage.version)"
+        if i == 0:
+            parts.append(current)
+        elif a.is_optional:
+            parts.append(f"({name} is None or ({name}._kind is kind and {current}))")
+        else:
+            parts.append(f"{name}._kind is kind and {current}")
+    return " and ".join(parts)
+
+
+def _any_requires_grad(tensors: list[Argument]) -> str:
+    parts = []
+    for a in tensors:
+        name = wrappers._public(a)
+        guard = f"{name} is not None and " if a.is_optional else ""
+        parts.append(f"({guard}{name}._requires_grad)" if guard else f"{name}._requires_grad")
+    return " or ".join(parts)
+
+
+def _decline_recording(op: Op) -> str:
+    if op.is_differentiable:
+        return ""
+    return f"      if recorded: return call(OP, {_all(op)})"
+
+
+def _kernel_arguments(op: Op) -> str:
+    inputs, attributes = [], []
+    for a in op.schema.arguments:
+        name = wrappers._public(a)
+        if not a.is_tensor:
+            attributes.append(f"{a.name}={name}")
+            continue
+        native = f"{name}._native if {name}._native is not None else {name}.native()"
+        inputs.append(f"None if {name} is None else ({native})" if a.is_optional else native)
+    return ", ".join([f"({i})" for i in inputs] + attributes)
+
+
+_FIELDS = """{t} = new(Tensor)
+{t}._native, {t}._kind = {native}, {kind}
+{t}._storage = {t}._layout = {t}._base = {t}._fn = {t}._grad = {t}._extra = None
+{t}._requires_grad, {t}._seen = False, 0
+"""
+
+
+def _results(op: Op) -> str:
+    count = len(op.schema.returns)
+    if count == 1:
+        made = _FIELDS.format(t="out0_", native="native", kind="kinds") + "result = out0_"
+        return wrappers._indent(made, 8)
+    lines = [f"{''.join(f'n{i}, ' for i in range(count))} = native"]
+    for i in range(count):
+        made = _FIELDS.format(t=f"out{i}_", native=f"n{i}", kind=f"kinds[{i}]")
+        lines += [f"if n{i} is None: out{i}_ = None", "else:", wrappers._indent(made, 2)]
+    lines.append(f"result = ({', '.join(f'out{i}_' for i in range(count))})")
+    return wrappers._indent("\n".join(lines), 8)
+
+
+def _recording(op: Op, tensors: list[Argument]) -> str:
+    """Statements that make the node of a call."""
+    if not op.is_differentiable:
+        return ""
+    at = op.differentiable_outputs[0]
+    saved, versions, before = [], [], []
+    for slot in node.saved_slots(op):
+        value, version, statement = _saved(op, slot)
+        saved.append(value)
+        versions.append(version)
+        before += statement
+    edges = []
+    for a in tensors:
+        name = wrappers._public(a)
+        guard = f"{name} is not None and " if a.is_optional else ""
+        edges.append(f"({name}._fn or {name}) if {guard}{name}._requires_grad else None")
+    lines = [
+        "if recorded:", *(f"  {s}" for s in before),
+        "  node_ = new(Node)",
+        f"  node_.edges = ({''.join(e + ', ' for e in edges)})",
+        f"  node_.saved = ({''.join(s + ', ' for s in saved)})",
+        f"  node_.versions = ({''.join(v + ', ' for v in versions)})",
+        f"  node_.kind, node_.shape, node_.hooks = out{at}_._kind, out{at}_._native.shape, None",
+        f"  out{at}_._requires_grad, out{at}_._fn = True, node_",
+    ]
+    return wrappers._indent("\n".join(lines), 8)
+
+
+def _saved(op: Op, slot: Saved) -> tuple[str, str, list[str]]:
+    """Source of a saved value, of its version, and statements to run before."""
+    if slot.source == "output":
+        out = f"out{slot.position}_"
+        if slot.position in op.differentiable_outputs:
+            kept = f"kept{slot.position}_"
+            return kept, f"{kept}._storage.version", [f"{kept} = save_output({out})"]
+        version = f"0 if {out} is None or {out}._storage is None else {out}._storage.version"
+        return out, version, []  # no history, so no cycle: the tensor itself is saved
+    argument = op.schema.arguments[slot.position]
+    name = wrappers._public(argument)
+    if slot.source in ("shape", "dtype"):
+        return f"{name}.{slot.source}", "-1", []
+    if argument.is_tensor:
+        guard = f"-1 if {name} is None else " if argument.is_optional else ""
+        return name, f"{guard}(0 if {name}._storage is None else {name}._storage.version)", []
+    return name, "-1", []
+
+
+# ---- backward ----------------------------------------------------------------------------------
+def _give_backward(op: Op) -> None:
+    """Write out ``backward`` of the node class for a joint rule."""
+    if op.joint is None or len(op.differentiable_outputs) > 1:
+        raise ValueError(f"{op.name}: a fused op needs a joint rule and one differentiable output")
+    scope: dict[str, Any] = {"FREED": node.FREED, "RULE": op.joint}
+    exec(compile(_backward(op), f"<flambeau {op.name} backward>", "exec"), scope)
+    op.node_class.backward = scope["backward"]
+
+
+def _backward(op: Op) -> str:
+    slots = node.saved_slots(op)
+    edges = sum(a.is_tensor for a in op.schema.arguments)
+    lines = ["def backward(node, g):", "  edges = node.edges"]
+    if len(op.schema.returns) > 1:
+        lines.append("  if g.__class__ is dict: (g,) = g.values()")
+    if slots:
+        lines += [
+            "  if node.saved is None: raise RuntimeError(FREED)",
+            f"  {''.join(f'saved_{s.name}, ' for s in slots)} = node.saved",
+            "  versions = node.versions",
+        ]
+    for i, slot in enumerate(slots):
+        name = f"saved_{slot.name}"
+        is_tensor = slot.source == "output" or (
+            slot.source == "argument" and op.schema.arguments[slot.position].is_tensor)
+        if not is_tensor:
+            continue
+        lines += [
+            f"  if versions[{i}] >= 0 and {name} is not None and {name}._storage is not None and "
+            f"{name}._storage.version != versions[{i}]:",
+            f"    node._complain({name}, versions[{i}])",
+        ]
+        if slot.source == "output" and slot.position in op.differentiable_outputs:
+            lines.append(f"  {name} = node._as_output({name})")
+    needs = "".join(f"edges[{i}] is not None, " for i in range(edges))
+    given = "".join(f", saved_{s.name}" for s in op.saved[""])
+    lines.append(f"  return RULE(g, ({needs}){given})")
+    return "\n".join(lines)
+
+
+# ---- fronts ------------------------------------------------------------------------------------
+def _front(op: Op) -> str:
+    out = f"  if out is not None: return call_out(OP, {_all(op)}, out)\n" if op.out else ""
+    given = ", ".join(wrappers._public(a) for a in op.schema.arguments)
+    return f"""
+body_ = OP.decompose
+def {op.name}({wrappers._signature(op, out=True)}):
+{wrappers._indent(wrappers._prologue(op), -2)}{out}
+  if not ACTIVE:
+    try:
+      return body_({given})
+    except (TypeError, AttributeError):
+      pass
+  return call(OP, {_all(op)})
+"""
+
+
+wrappers._TEMPLATES.update(fused=_fused, front=_front)
