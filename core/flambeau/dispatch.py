@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flambeau import modes
+from flambeau import fallback, modes
 from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import attach, edge_of, record
 from flambeau.device import CPU
@@ -115,15 +115,17 @@ def run_primitive(op: Op, args: tuple[Any, ...]) -> Any:
                 return from_native(kind, native)
             # The library promotes in its own way (NumPy: bfloat16 * 2.0): let it convert to `out`.
     outs = tuple(empty(kind_of(place, r.dtype), layout_of(r)) for r in plan.results)
-    run_kernel(op, kind, outs, plan)
+    lacking = run_kernel(op, kind, outs, plan)
+    if lacking is not None:
+        return fallback.run_on_host(op, args, place, lacking)
     return outs if len(outs) > 1 else outs[0]
 
 
-def run_kernel(op: Op, kind: Kind, outs: tuple[Tensor, ...], plan: Plan) -> None:
-    """Call the ``out`` form of a kernel."""
+def run_kernel(op: Op, kind: Kind, outs: tuple[Tensor, ...], plan: Plan) -> str | None:
+    """Call the ``out`` form of a kernel; if there is none for this, say what is lacking."""
     kernel = kind.backend.kernels.out.get(op.name)
     if kernel is None:
-        raise MissingKernelError(op.name, kind.device.type)
+        return ""
     capabilities = kind.backend.capabilities(kind.device.index or 0)
     inputs, targets = plan.inputs, outs
     if capabilities.needs_contiguous:
@@ -135,13 +137,11 @@ def run_kernel(op: Op, kind: Kind, outs: tuple[Tensor, ...], plan: Plan) -> None
     out_natives = tuple(t.native() for t in targets)
     out: Any = out_natives if len(out_natives) > 1 else out_natives[0]
     if kernel(out, *natives_of(inputs), **plan.attributes) is NotImplemented:
-        raise MissingKernelError(
-            op.name, kind.device.type, "The kernel declined these inputs: "
-            + ", ".join(_describe(t) for t in plan.inputs)
-        )
+        return "The kernel declined these inputs: " + ", ".join(map(_describe, plan.inputs))
     for target, wanted in zip(targets, outs, strict=True):
         if target is not wanted:
             raw_copy(wanted, target)
+    return None
 
 
 def natives_of(inputs: Sequence[Any]) -> list[Any]:

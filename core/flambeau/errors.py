@@ -15,8 +15,9 @@ class MissingKernelError(NotImplementedError, BackendError):
         message = (
             f"{op}: the backend {device!r} has no kernel for it and it has no decomposition. "
             f"Register one with @kernels.register({op!r}) in that backend, or move the inputs to "
-            f'another device, for example x.to("cpu"); `flambeau conformance {device}` lists what '
-            "is missing."
+            f'another device, for example x.to("cpu"), or let such ops run on the CPU with '
+            f'flambeau.fallback.set_policy("warn"); `flambeau conformance {device}` lists what is '
+            "missing."
         )
         super().__init__(f"{message} {detail}".rstrip())
 

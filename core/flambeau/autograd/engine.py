@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +225,7 @@ def accumulate(leaf: Tensor, g: Tensor, create_graph: bool) -> None:
 def _own(g: Tensor, create_graph: bool) -> Tensor:
     """The gradient itself if nobody else can see its memory, else a copy."""
     references = sys.getrefcount(g)
-    if _Probe.counting:
+    if _Probe.counting == threading.get_ident():
         _Probe.references = references
         return g
     if create_graph:
@@ -249,7 +250,7 @@ class _Probe(Node):
     """
 
     __slots__ = ()
-    counting: bool = False
+    counting: int | None = None
     references: int | None = None
 
     def backward(self, g: Tensor) -> tuple[Any, ...]:
@@ -273,11 +274,11 @@ class _Probe(Node):
         node = cls()
         node.edges, node.saved, node.versions, node.hooks = (leaf,), (), (), None
         node.kind, node.shape = kind, leaf.shape
-        cls.counting = True
+        cls.counting = threading.get_ident()
         try:
             run([(node, g)], keep_graph=False, create_graph=False)
         finally:
-            cls.counting = False
+            cls.counting = None
 
 
 def backward(

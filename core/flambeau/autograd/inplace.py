@@ -186,7 +186,7 @@ def _with_history(op: Op, t: Tensor) -> Tensor:
 
 def write(op: Op, t: Tensor, args: tuple[Any, ...]) -> None:
     """Compute an op into its first argument, below autograd."""
-    from flambeau import dispatch
+    from flambeau import dispatch, fallback
     from flambeau.dtypes import can_cast
 
     if op.kind != "primitive":
@@ -206,8 +206,11 @@ def write(op: Op, t: Tensor, args: tuple[Any, ...]) -> None:
         _overlaps_partly(t, x) for x in plan.inputs
     )
     if direct:
-        dispatch.run_kernel(op, t._kind, (t,), plan)
-        _remember_fast(op, t, moved, plan)
+        lacking = dispatch.run_kernel(op, t._kind, (t,), plan)
+        if lacking is None:
+            _remember_fast(op, t, moved, plan)
+        else:
+            dispatch.raw_copy(t, fallback.run_on_host(op, moved, t.device, lacking))
     else:
         out = dispatch.run_primitive(op, moved)
         dispatch.raw_copy(t, out)
