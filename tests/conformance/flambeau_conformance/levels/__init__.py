@@ -1,0 +1,1 @@
+"""The levels: each module makes the cases of one."""
