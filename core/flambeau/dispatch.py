@@ -84,6 +84,10 @@ def _call_recorded(op: Op, args: tuple[Any, ...]) -> Any:
     if any(id(out) in given for out in outs):  # an input passed through must not be rewired
         outs = tuple(alias_of(o) if id(o) in given else o for o in outs)
         result = type(result)(outs) if several else outs[0]
+    bases = {id(t if t._base is None else t._base) for t in tensors_of(op, args)}
+    for out in outs:  # what was made in here has no base outside, whose history would hide its own
+        if out is not None and out._base is not None and id(out._base) not in bases:
+            out._base = None
     attach(op, record(op, args, outs), outs)
     return result
 
