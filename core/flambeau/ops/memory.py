@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from flambeau import dispatch
-from flambeau import dtypes
+from flambeau import dispatch, dtypes, modes
+from flambeau.autograd.grad_mode import MODE
 from flambeau.device import device as Device
 from flambeau.kind import kind_of
 from flambeau.layout import (
     Layout,
-    broadcast_shapes,
     channels_last_order,
     strides_in_order,
 )
@@ -25,19 +24,14 @@ from flambeau.memory_format import (
 from flambeau.promotion import number
 from flambeau.registry import Plan, Result, composite, primitive
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
-from flambeau.tensor import Tensor
+from flambeau.tensor import Tensor, from_storage
 
 
 def _copy_rule(self: Tensor, src: Tensor, non_blocking: bool = False) -> Plan:
     if src._kind.device is not self._kind.device:
         src = dispatch.move(src, kind_of(self._kind.device, self.dtype))
     if src.shape != self.shape:
-        if broadcast_shapes(src.shape, self.shape) != self.shape:
-            raise RuntimeError(
-                f"copy_(): the source of shape {list(src.shape)} does not broadcast to "
-                f"{list(self.shape)}"
-            )
-        src = dispatch.from_storage(src._kind, src.storage(), src.layout_().expand(self.shape))
+        src = from_storage(src._kind, src.storage(), src.layout_().expand(self.shape))
     return Plan((src,), (Result(self.shape, self.dtype),))
 
 
@@ -55,8 +49,44 @@ copy = primitive(
     rule=_copy_rule, dtypes="all", inplace=True, out=False, namespaces=("_internal",),
     aliases=(), derivatives={"src": lambda g: g}, samples=_copy_samples,
 )
-copy_ = copy.op.inplace_function  # type: ignore[attr-defined]
-Tensor.copy_ = copy_
+_copy_recorded = copy.op.inplace_function  # type: ignore[attr-defined]
+
+
+def is_plain_target(t: Tensor) -> bool:
+    """Whether a tensor may be written to directly: no mode, no history, no overlap in it."""
+    if modes.ACTIVE:
+        return False
+    base = t._base
+    if MODE.enabled and (t._requires_grad or (base is not None and base._requires_grad)):
+        return False
+    layout = t._layout
+    if layout is None:
+        return True
+    if layout.is_contiguous:
+        return True
+    overlaps = layout.memo.get(_OVERLAPS)
+    if overlaps is None:
+        overlaps = layout.memo[_OVERLAPS] = layout.overlaps_itself()
+    return not overlaps
+
+
+_OVERLAPS: Final = ("overlaps_itself",)
+
+
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Overwrite the elements with those of ``src``, converted and broadcast."""
+    if (
+        isinstance(src, Tensor) and src._kind.device is self._kind.device
+        and is_plain_target(self) and not (MODE.enabled and src.requires_grad)
+        and src.shape == self.shape and src.storage() is not self.storage()
+    ):
+        dispatch.raw_copy(self, src)
+        self._storage.version += 1  # type: ignore[union-attr]
+        return self
+    return _copy_recorded(self, src, non_blocking)  # type: ignore[no-any-return]
+
+
+copy.op.inplace_function = copy_  # type: ignore[attr-defined]
 
 
 def _to_copy_samples(make: Make) -> Iterator[Sample]:
@@ -166,6 +196,31 @@ def parse_to(
     return None if where is None else Device(where), what, bool(copied), kwargs.get("memory_format")
 
 
+def checked_number(value: Any, to: dtypes.dtype) -> Any:
+    """A number as a value of a dtype, refused if the dtype cannot hold it.
+
+    Raises:
+        RuntimeError: for an overflow, or a complex number that is not real.
+    """
+    if isinstance(value, Tensor):
+        value = value.item()
+    if to.category == 0 or to.category == 3:
+        return number(value, to)
+    refused = isinstance(value, complex) and value.imag != 0
+    if isinstance(value, complex):
+        value = value.real
+    if to.category == 1:
+        limits = dtypes.iinfo(to)
+        # An unsigned type takes the negatives that wrap around, as C does.
+        low = limits.min if to.is_signed else -limits.max
+        refused = refused or not (value == value and low <= value <= limits.max)
+    elif isinstance(value, float) and abs(value) != float("inf"):
+        refused = refused or abs(value) > dtypes.finfo(to).max
+    if refused:
+        raise RuntimeError(f"value cannot be converted to type {to.name} without overflow")
+    return number(value, to)
+
+
 def _fill_samples(make: Make) -> Iterator[Sample]:
     yield sample(make(3, 4), 1.5)
     yield sample(make(), 2)
@@ -174,6 +229,7 @@ def _fill_samples(make: Make) -> Iterator[Sample]:
 
 def _fill_errors(make: Make) -> Iterator[ErrorSample]:
     yield error(RuntimeError, "0-dimension", make(3), make(3))
+    yield error(RuntimeError, "without overflow", make.index(2, 3).byte(), 300)
 
 
 def _fill_rule(self: Tensor, value: Any) -> Plan:
@@ -183,7 +239,7 @@ def _fill_rule(self: Tensor, value: Any) -> Plan:
             f"{value.ndim} dimensions."
         )
     result = Result(self.shape, self.dtype)
-    return Plan((), (result,), {"value": number(value, self.dtype)}, self.device)
+    return Plan((), (result,), {"value": checked_number(value, self.dtype)}, self.device)
 
 
 fill = primitive(
@@ -192,6 +248,21 @@ fill = primitive(
     rule=_fill_rule, inplace=True, out=False, dtypes="all",
     derivatives={"value": lambda g: g.sum()}, samples=_fill_samples, errors=_fill_errors,
 )
+
+
+_fill_recorded = fill.op.inplace_function  # type: ignore[attr-defined]
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to a number."""
+    if value.__class__ in (float, int, bool) and is_plain_target(self):
+        dispatch.fill(self, checked_number(value, self._kind.dtype))
+        self.storage().version += 1
+        return self
+    return _fill_recorded(self, value)  # type: ignore[no-any-return]
+
+
+fill.op.inplace_function = fill_  # type: ignore[attr-defined]
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -221,8 +292,27 @@ def set_(self: Tensor, source: Tensor) -> Tensor:
     return self
 
 
-for _method in (clone, contiguous, is_contiguous, to, zero_, resize_, type_as, set_):
-    setattr(Tensor, _method.__name__, _method)
+_TYPE_NAMES: Final = {
+    dtypes.bool: "BoolTensor", dtypes.uint8: "ByteTensor", dtypes.int8: "CharTensor",
+    dtypes.int16: "ShortTensor", dtypes.int32: "IntTensor", dtypes.int64: "LongTensor",
+    dtypes.float16: "HalfTensor", dtypes.bfloat16: "BFloat16Tensor",
+    dtypes.float32: "FloatTensor", dtypes.float64: "DoubleTensor",
+    dtypes.complex64: "ComplexFloatTensor", dtypes.complex128: "ComplexDoubleTensor",
+}
+
+
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of the type, as ``"flambeau.FloatTensor"``; with a dtype, the tensor as that."""
+    place = "" if self.device.type == "cpu" else f".{self.device.type}"
+    if dtype is None:
+        return f"flambeau{place}.{_TYPE_NAMES[self.dtype]}"
+    if isinstance(dtype, str):
+        name = dtype.rpartition(".")[2]
+        found = [what for what, word in _TYPE_NAMES.items() if word == name]
+        if not found:
+            raise ValueError(f"invalid type: '{dtype}'")
+        return to(self, found[0])
+    return to(self, getattr(dtype, "dtype", dtype))
 
 
 def _conversion(what: dtypes.dtype) -> Any:
@@ -253,4 +343,8 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor
     return to(self, place)
 
 
-Tensor.cpu, Tensor.cuda = cpu, cuda
+for _method in (
+    clone, contiguous, copy_, cpu, cuda, fill_, is_contiguous, resize_, set_, to, type_as, zero_
+):
+    setattr(Tensor, _method.__name__, _method)
+Tensor.type = type_  # type: ignore[attr-defined]

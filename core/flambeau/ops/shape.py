@@ -15,7 +15,7 @@ from flambeau.layout import (
 )
 from flambeau.memory_format import contiguous_format
 from flambeau.registry import composite, view
-from flambeau.samples import ErrorSample, Make, Sample, dim_errors, error, sample
+from flambeau.samples import ErrorSample, Make, Sample, dim_errors, error, sample, unary_errors
 from flambeau.tensor import Tensor
 
 
@@ -237,6 +237,14 @@ def _view_like(g: Tensor, shape: Sequence[int]) -> Tensor:
     return result
 
 
+alias = view(
+    "alias(Tensor self) -> Tensor", doc="The whole tensor as a view of itself.",
+    rule=lambda layout: layout, dtypes="all", namespaces=("_internal",),
+    derivatives={"self": lambda g: g}, samples=lambda make: iter([sample(make(2, 3))]),
+    errors=unary_errors,
+)
+
+
 # ---- parts -------------------------------------------------------------------------------------
 def _select_rule(layout: Layout, dim: int, index: int) -> Layout:
     if not layout.ndim:
@@ -294,6 +302,9 @@ slice_dim = view(
         sample(make(5, 4), 0, -2, None), sample(make(5, 4), 0, 4, 2),
     ]),
 )
+
+
+slice_dim.op.node_class.__name__ = "SliceBackward0"  # type: ignore[attr-defined]
 
 
 @composite(
@@ -442,6 +453,9 @@ as_strided_view = view(
         sample(make(3, 4), (2, 2), (4, 1), 1), sample(make(6), (2, 3), (3, 1)),
         sample(make(4), (2, 3), (1, 1), 0)]),
 )
+
+
+as_strided_view.op.node_class.__name__ = "AsStridedBackward0"  # type: ignore[attr-defined]
 
 
 def as_strided(
