@@ -55,6 +55,11 @@ def dtypes_of(op: Op) -> list[DType]:
     return [dtypes.BY_NAME[n] for group in GROUPS[op.dtypes] for n in DTYPES[group]]
 
 
+def preferred(held: list[DType]) -> DType:
+    """The dtype in which errors are asked for: the one that their authors had in mind."""
+    return next((d for d in (dtypes.float32, dtypes.int64) if d in held), held[0])
+
+
 def samples_of(op: Op, what: DType, seed: int, grad: bool = False) -> list[Sample]:
     """An op's samples, made on the oracle, each with a name of its own."""
     if op.samples is None:
@@ -121,7 +126,7 @@ class Reference:
         self.wants = [self._as_want(leaf) for leaf in self._run(None)]
         self.types = self._types()
 
-    def _run(self, change: Callable[[Array], Array] | None) -> list[Any]:
+    def _run(self, change: Callable[[Array, Tensor], Array] | None) -> list[Any]:
         retype = None if self.op.is_random else wider
         carry = Carrier(device(NAME), retype, change)
         reseed(self.op, self.seed)
@@ -148,7 +153,14 @@ class Reference:
             return [x.dtype if isinstance(x, Tensor) else None for x in leaves(found)]
         raise AssertionError("unreachable")
 
-    def check(self, result: Any, group: OpClass, dtype_too: bool = True) -> None:
+    def check_written(self, target: Tensor, group: OpClass) -> None:
+        """Compare a tensor that the single result was written to, converted to its dtype."""
+        [want] = self.wants
+        if target.dtype.category < 2:  # integers wrap around
+            want = Want(want.values.astype(target.dtype.numpy))
+        self._check_tensor(target, 0, want, target.dtype, group)
+
+    def check(self, result: Any, group: OpClass) -> None:
         """Compare a device's result.
 
         Raises:
@@ -161,7 +173,7 @@ class Reference:
                 require(value == want, f"result {i}: got {value!r}, want {want!r}")
                 continue
             try:
-                self._check_tensor(value, i, want, what if dtype_too else value.dtype, group)
+                self._check_tensor(value, i, want, what, group)
             except ConformanceFailure as failure:
                 if len(got) == 1:
                     raise
@@ -195,7 +207,7 @@ class Reference:
         for number in range(4):
             random = np.random.default_rng(zlib.crc32(self.op.name.encode()) + number)
 
-            def change(elements: Array, random: Any = random) -> Array:
+            def change(elements: Array, t: Tensor, random: Any = random) -> Array:
                 return elements * (1 + 2 * eps * random.choice((-1.0, 1.0), elements.shape))
 
             moved.append(self._run(change))

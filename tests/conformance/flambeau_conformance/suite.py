@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from flambeau_conformance import oracle
 from flambeau_conformance.case import Case, Result
 from flambeau_conformance.config import Config
-from flambeau_conformance.levels import level0, level1
+from flambeau_conformance.levels import level0, level1, level2, level3, level4, level5
 
-LEVELS = (level0, level1)
+LEVELS = (level0, level1, level2, level3, level4, level5)
 
 
 def collect(config: Config) -> Iterator[Case]:

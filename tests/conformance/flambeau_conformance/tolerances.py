@@ -77,15 +77,22 @@ def bound(what: dtype, group: OpClass) -> tuple[float, float]:
         return 0.0, 0.0
     real = what.to_real()
     relative, absolute = TABLE[group][real.name]
-    if what.is_complex and group in ("exact", "arithmetic"):  # products and moduli of parts
+    if what.is_complex and group == "arithmetic":  # products of parts
         relative, absolute = relative + 3, absolute + 1
     eps = finfo(real).eps
     return relative * eps, absolute * eps
 
 
+def class_of(op: Op, what: dtype) -> OpClass:
+    """The class of an op at a dtype, by its formula if it has one."""
+    group = _class_of(op)
+    if group == "exact" and what.is_complex and op.formula and "abs(" in op.formula:
+        return "function"  # a modulus is rounded
+    return group
+
+
 @cache
-def class_of(op: Op) -> OpClass:
-    """The class of an op, by its formula if it has one."""
+def _class_of(op: Op) -> OpClass:
     if op.kind == "view":
         return "exact"
     if op.kind == "composite":

@@ -84,12 +84,13 @@ class Carrier:
     Args:
         to: the device.
         retype: the dtype there, from the one here; None keeps it.
-        change: given the elements of a storage and its dtype, what to put there in their place.
+        change: given the elements of a tensor's storage in the widest type, and the tensor, what
+            to put there in their place.
     """
 
     def __init__(
         self, to: device, retype: Callable[[dtype], dtype] | None = None,
-        change: Callable[[Array], Array] | None = None,
+        change: Callable[[Array, Tensor], Array] | None = None,
     ) -> None:
         self.to, self.retype, self.change = to, retype, change
         self._storages: dict[tuple[int, dtype], Storage] = {}
@@ -116,7 +117,7 @@ class Carrier:
         if key not in self._storages:
             elements = storage_array(t)
             if self.change is not None and what.category >= 2:
-                elements = self.change(elements.astype(wider(what).numpy))
+                elements = self.change(elements.astype(wider(what).numpy), t)
             self._storages[key] = new_storage(cast_elements(elements, what), kind)
             self._keep.append(source)  # an id is only good while its object lives
         made = from_storage(kind, self._storages[key], t.layout_())

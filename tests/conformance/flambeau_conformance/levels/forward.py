@@ -101,7 +101,7 @@ class Forward:
     def result(self, sample: Sample, reference: Reference, kind: str = "forward") -> None:
         """The value, shape and dtype of a call."""
         with self.about(sample, kind):
-            reference.check(self.call(sample), class_of(self.op))
+            reference.check(self.call(sample), class_of(self.op, self.what))
 
     def patterns(self, sample: Sample, reference: Reference) -> None:
         """The same with inputs of other strides."""
@@ -134,7 +134,7 @@ class Forward:
             returned = function(*args, **kwargs)
             require(returned is target, f"{self.op.name}_ returned another tensor than its own")
             require(target._version > before, f"{self.op.name}_ did not count as a modification")
-            reference.check(target, class_of(self.op), dtype_too=False)
+            reference.check_written(target, class_of(self.op, self.what))
 
     def given_out(self, sample: Sample, reference: Reference) -> None:
         """``out=`` receives the result."""
@@ -153,7 +153,7 @@ class Forward:
             require(
                 all(a is b for a, b in zip(same, outs, strict=True)), "out= was not returned"
             )
-            reference.check(returned, class_of(self.op))
+            reference.check(returned, class_of(self.op, self.what))
             for target in outs:
                 check_margins(target)
 
@@ -172,7 +172,7 @@ class Forward:
                     for r in plan.results
                 )
                 self.launch(plan, outs)
-                reference.check(outs, class_of(self.op))
+                reference.check(outs, class_of(self.op, self.what))
                 for out in outs:
                     check_margins(out)
 
@@ -194,7 +194,7 @@ class Forward:
             if fits:
                 with self.about(sample, f"kernel-alias{i}"):
                     self.launch(plan, (target,))
-                    reference.check(target, class_of(self.op))
+                    reference.check(target, class_of(self.op, self.what))
 
     def plan(self, sample: Sample) -> Plan:
         """What the op's meta rule makes of a sample."""

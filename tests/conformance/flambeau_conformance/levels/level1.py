@@ -11,7 +11,7 @@ from flambeau_conformance.case import Case, Checks
 from flambeau_conformance.config import Config
 from flambeau_conformance.levels.forward import Forward
 from flambeau_conformance.levels.special import special_samples
-from flambeau_conformance.reference import dtypes_of
+from flambeau_conformance.reference import dtypes_of, preferred
 
 
 def cases(config: Config) -> Iterator[Case]:
@@ -29,7 +29,7 @@ def cases(config: Config) -> Iterator[Case]:
                 name = f"L1/{op.name}/{what.name}/property"
                 yield Case(name, partial(_property, config, op, what), op.name, what.name)
         if op.errors is not None and held:
-            run = partial(_errors, config, op, held[-1])
+            run = partial(_errors, config, op, preferred(held))
             yield Case(f"L1/{op.name}/errors", run, op.name)
 
 

@@ -54,7 +54,7 @@ def run_property(forward: Forward) -> None:
     """Elementwise ops and reductions of generated tensors; others have their samples."""
     op, config = forward.op, forward.config
     tensors = len(op.schema.tensor_positions)
-    if op.formula is None and op.reduction is None or not tensors:
+    if (op.formula is None and op.reduction is None) or not tensors:
         return
     profile = settings(
         max_examples=DEEP_EXAMPLES if config.deep else EXAMPLES, derandomize=True, deadline=None,
@@ -68,7 +68,7 @@ def run_property(forward: Forward) -> None:
         sample = _drawn(forward, data, tensors)
         forward.check.context = inputs_in_words(sample)
         result = forward.call(sample)
-        Reference(op, sample, config.seed).check(result, class_of(op))
+        Reference(op, sample, config.seed).check(result, class_of(op, forward.what))
 
     with forward.check("property"):
         holds()

@@ -37,7 +37,8 @@ def special_samples(op: Op, what: dtype) -> Iterator[Sample]:
     if len(tensors) == 1:
         yield Sample((_held(values, what),), name="special")
     elif len(tensors) == 2:
-        second = values[values != 0] if op.name in NO_ZERO_DIVISOR and what.category == 1 else values
+        bounded = op.name in NO_ZERO_DIVISOR and what.category == 1
+        second = values[values != 0] if bounded else values
         first = np.repeat(values, second.size)
         pairs = np.tile(second, values.size)
         yield Sample((_held(first, what), _held(pairs, what)), name="special")

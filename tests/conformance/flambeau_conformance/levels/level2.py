@@ -1,0 +1,95 @@
+"""Level 2: gradients.
+
+``L2/exp/derivative``: the derivative that stands with the op, and its own derivative, against
+central differences; this asks nothing of the device.  ``L2/exp/float32/gradient``: gradients and
+second gradients on the device against those of the oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from flambeau import dtypes
+from flambeau.dtypes import dtype
+from flambeau.registry import Op, all_ops
+from flambeau.samples import Sample
+from flambeau_conformance.case import Case, Checks
+from flambeau_conformance.config import Config
+from flambeau_conformance.levels.differences import check_derivative
+from flambeau_conformance.levels.forward import Forward
+from flambeau_conformance.levels.gradients import (
+    differentiable,
+    gradients_of,
+    only_differentiable,
+    second_gradients_of,
+)
+from flambeau_conformance.reference import (
+    Reference,
+    dtypes_of,
+    inputs_in_words,
+    reseed,
+    samples_of,
+)
+
+TWICE = ("float32", "float64", "complex128")
+"""Dtypes in which second gradients are compared."""
+
+
+def cases(config: Config) -> Iterator[Case]:
+    """For each op that can be differentiated: its derivative, and a case per dtype."""
+    for op in all_ops():
+        held = [d for d in dtypes_of(op) if d.category >= 2] if op.dtypes != "none" else []
+        if held:
+            what = dtypes.float64 if dtypes.float64 in held else dtypes.complex128
+            yield Case(f"L2/{op.name}/derivative", partial(_derivative, config, op, what), op.name)
+        for what in held:
+            if config.holds(what):
+                run = partial(_gradient, config, op, what)
+                yield Case(
+                    f"L2/{op.name}/{what.name}/gradient", run, op.name, what.name, "gradient")
+
+
+def _derivative(config: Config, op: Op, what: dtype, check: Checks) -> None:
+    function = differentiable(op)
+
+    def seeded(*args: object, **kwargs: object) -> list[object]:
+        reseed(op, config.seed)
+        return function(*args, **kwargs)
+
+    for sample in samples_of(op, what, config.seed, grad=True):
+        is_differentiable = False
+        with check(f"{sample.name}/first"):
+            check.context = inputs_in_words(sample)
+            is_differentiable = check_derivative(seeded, sample, config.seed)
+        if not is_differentiable:
+            continue
+        with check(f"{sample.name}/second"):
+            check.context = inputs_in_words(sample)
+            first = gradients_of(seeded, config.seed, create_graph=True)
+            check_derivative(only_differentiable(first), sample, config.seed + 1)
+
+
+def _gradient(config: Config, op: Op, what: dtype, check: Checks) -> None:
+    forward = Forward(config, op, what, check)
+    for sample in samples_of(op, what, config.seed, grad=True):
+        if not forward.held(sample):
+            continue
+        _compare(forward, sample, "gradient")
+        if what.name in TWICE:
+            _compare(forward, sample, "double")
+
+
+def _compare(forward: Forward, sample: Sample, kind: str) -> None:
+    op, seed = forward.op, forward.config.seed
+    function = (
+        gradients_of(differentiable(op), seed) if kind == "gradient"
+        else second_gradients_of(op, seed)
+    )
+    with forward.about(sample, kind):
+        reference = Reference(op, sample, seed, function)
+        if reference.wants:
+            reference.check(forward.call(sample, function), "gradient")
+            return
+    if forward.check.results[-1].status == "passed":  # nothing to differentiate
+        forward.check.results.pop()
