@@ -61,7 +61,7 @@ def handle(op: Op, args: tuple[Any, ...]) -> Any:
     kinds.sort(key=lambda k: -len(k.__mro__))  # a subclass before the class that it derives from
     positional, named = op.schema.unbind(args)
     for kind in kinds:
-        result = kind.__torch_function__(  # type: ignore[attr-defined]
+        result = kind.__torch_function__(
             op.function, tuple(kinds), positional, named)
         if result is not NotImplemented:
             return result

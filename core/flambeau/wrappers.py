@@ -54,7 +54,7 @@ def _compile(op: Op, name: str, source: str) -> Any:
         "save_output": node.save_output, "Node": op.node_class, "renamed": renamed,
         "DEFAULTS": [a.default for a in op.schema.arguments],
     }
-    exec(compile(source, f"<flambeau {op.name}>", "exec"), scope)  # noqa: S102
+    exec(compile(source, f"<flambeau {op.name}>", "exec"), scope)
     function = scope[name]
     function.op, function.__doc__ = op, f"{op.schema.text}\n\n{op.doc}"
     function.__module__ = f"flambeau.ops.{op.family}"
@@ -359,7 +359,7 @@ def _node_class(op: Op) -> Any:
         scope: dict[str, Any] = {"FREED": node.FREED}
         for name, rule in op.derivatives.items():
             scope[f"rule_{name}"] = rule
-        exec(compile(_backward(op), f"<flambeau {op.name} backward>", "exec"), scope)  # noqa: S102
+        exec(compile(_backward(op), f"<flambeau {op.name} backward>", "exec"), scope)
         members["backward"] = scope["backward"]
     return type(f"{title}Backward0", (node.OpNode,), members)
 
