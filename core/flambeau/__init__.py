@@ -62,9 +62,29 @@ from flambeau.ops.create import (
     zeros,
     zeros_like,
 )
+from flambeau.ops.distributions import normal
 from flambeau.ops.join import concat
 from flambeau.ops.memory import clone
+from flambeau.ops.random import (
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
 from flambeau.ops.shape import as_strided, as_strided_scatter, broadcast_to
+from flambeau.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from flambeau.printing import get_printoptions, printoptions, set_printoptions
 from flambeau.registry import OPS as _OPS
 from flambeau.tensor import Tensor
 
