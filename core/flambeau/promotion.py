@@ -171,7 +171,7 @@ def check_not_empty(name: str, t: Tensor, dims: tuple[int, ...] | None) -> None:
 
 
 def contiguous_like(layout: Layout) -> tuple[int, ...]:
-    """Strides of a dense tensor in the memory order of a layout."""
-    if layout.is_contiguous or not layout.is_dense():
+    """Strides of a dense tensor in the memory order of a layout, or row-major if it overlaps."""
+    if layout.is_contiguous or layout.overlaps_itself():
         return contiguous_strides(layout.shape)
-    return layout.strides
+    return layout.strides if layout.is_dense() else strides_in_order(layout.shape, layout.order())

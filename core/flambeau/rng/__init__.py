@@ -8,11 +8,12 @@ and the distributions of :mod:`.continuous`), so does this, and the promise is f
 
 from flambeau.rng.bernoulli import bernoulli_probs, bernoulli_scalar
 from flambeau.rng.continuous import cauchy, exponential, geometric
-from flambeau.rng.engine import DEFAULT_SEED, Generator, default_generator, random32, random64
+from flambeau.rng.engine import DEFAULT_SEED, Generator, random32, random64
 from flambeau.rng.integers import randint, random_
 from flambeau.rng.multinomial import multinomial
 from flambeau.rng.normal import log_normal, normal
 from flambeau.rng.permutation import randperm
+from flambeau.rng.poisson import poisson
 from flambeau.rng.state import STATE_SIZE
 from flambeau.rng.uniform import uniform
 
@@ -23,12 +24,12 @@ __all__ = [
     "bernoulli_probs",
     "bernoulli_scalar",
     "cauchy",
-    "default_generator",
     "exponential",
     "geometric",
     "log_normal",
     "multinomial",
     "normal",
+    "poisson",
     "randint",
     "random32",
     "random64",

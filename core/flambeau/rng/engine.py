@@ -170,6 +170,3 @@ def _seed_number(seed: int) -> int:
     if not -(2**63) <= number < 2**64:
         raise ValueError(f"Overflow: seed {number} does not fit in [-2**63, 2**64)")
     return number % 2**64
-
-
-default_generator: Final = Generator.unseeded()

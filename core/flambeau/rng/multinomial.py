@@ -22,7 +22,8 @@ def multinomial(
     those is its sorting algorithm's.
 
     Args:
-        probs: weights of one row, ``(categories,)``, or several, ``(rows, categories)``.
+        probs: weights of one row, ``(categories,)``, or several, ``(rows, categories)``.  The
+            exponentials are drawn in the order in which memory holds the weights.
 
     Returns:
         int64 of shape ``(num_samples,)`` or ``(rows, num_samples)``.
@@ -74,11 +75,14 @@ def _by_running_sum(generator: Generator, rows: Array, num_samples: int) -> I64:
 
 def _by_race(generator: Generator, rows: Array, num_samples: int) -> I64:
     name = rows.dtype.name
-    arrival = exponential(generator, rows.shape, name)
+    if abs(rows.strides[0]) < abs(rows.strides[1]):  # drawn in the order of memory
+        arrival = exponential(generator, rows.shape[::-1], name).T
+    else:
+        arrival = exponential(generator, rows.shape, name)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         score = rows / arrival
     if num_samples == 1:
         best: I64 = np.argmax(score, axis=1)
         return best.reshape(-1, 1)
     order: I64 = np.argsort(-score, axis=1, kind="stable")
-    return order[:, :num_samples]
+    return np.ascontiguousarray(order[:, :num_samples])
