@@ -53,6 +53,7 @@ def make_session(option: Any) -> Session:
         RuntimeError: for a device that is not there.
         ValueError: for an expectations file that cannot be read.
     """
+    from flambeau import fallback
     from flambeau.device import device
     from flambeau.plugins import configure_conformance
 
@@ -61,6 +62,7 @@ def make_session(option: Any) -> Session:
     configure_conformance(device(option.device).type, run)
     if option.level is not None:
         run.level = option.level
+    fallback.reset_counts()
     _ = run.place  # names what is wrong with the device before any case does
     return Session(run, expectations.find(option.expect, run.expectations))
 

@@ -39,6 +39,7 @@ def report(run: Session) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - run.started, 3),
         "summary": summary(run),
         "fallbacks": fallbacks(run),
+        "declined": declined(run),
         "next_kernels": next_kernels(run),
         "matrix": matrix(run),
         "results": {r.id: _result(r) for r in run.all_results},
@@ -86,6 +87,14 @@ def conforms_at(run: Session) -> int:
 
 
 def fallbacks(run: Session) -> int:
+    """How often a kernel was lacking and the CPU stood in, where the policy admits that."""
+    from flambeau import fallback
+
+    name = run.config.backend.name
+    return sum(n for (_, device), n in fallback.counts().items() if device == name)
+
+
+def declined(run: Session) -> int:
     """How often a fused kernel declined and the decomposition ran instead."""
     return sum(
         r.status == "note" and r.id.endswith("/declined") for r in run.all_results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from flambeau import dispatch
+from flambeau.backend import MissingKernelError
 from flambeau.dtypes import can_cast, dtype
 from flambeau.kind import kind_of
 from flambeau.layout import Layout
@@ -157,6 +159,13 @@ class Forward:
             for target in outs:
                 check_margins(target)
 
+    def silent(self, sample: Sample) -> None:
+        """Overflows and undefined values are results, not warnings."""
+        with self.about(sample, "silent"), warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            self.call(sample)
+            require(not seen, f"a warning came out: {seen[0].message}" if seen else "")
+
     # ---- kernels -----------------------------------------------------------------------------
     def kernel(self, sample: Sample, reference: Reference) -> None:
         """The ``out`` form of a primitive's kernel, into memory of several patterns."""
@@ -206,7 +215,10 @@ class Forward:
     def launch(self, plan: Plan, outs: tuple[Tensor, ...]) -> None:
         """Call the ``out`` form of the kernel."""
         reseed(self.op, self.config.seed)
-        dispatch.run_kernel(self.op, kind_of(self.config.place, plan.results[0].dtype), outs, plan)
+        kind = kind_of(self.config.place, plan.results[0].dtype)
+        lacking = dispatch.run_kernel(self.op, kind, outs, plan)
+        if lacking is not None:
+            raise MissingKernelError(self.op.name, kind.device.type, lacking)
 
     # ---- calls that must be refused ------------------------------------------------------------
     def errors(self) -> None:
@@ -242,8 +254,8 @@ def _refused(forward: Forward, sample: Any) -> None:
 
 
 # ---- memory with margins -------------------------------------------------------------------------
-_PATTERN = 0xA5
-"""The byte that memory is filled with before a kernel writes to it."""
+_PATTERN = 0x7B
+"""What memory is filled with before a kernel writes to it: bytes of large numbers."""
 
 
 def _guarded(layout: Layout, kind: Any) -> Tensor:

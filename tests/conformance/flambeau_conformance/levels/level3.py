@@ -27,7 +27,8 @@ def cases(config: Config) -> Iterator[Case]:
             run = partial(_composite, config, op, what)
             yield Case(f"L3/{op.name}/{what.name}/forward", run, op.name, what.name, "forward")
         if op.errors is not None and held:
-            yield Case(f"L3/{op.name}/errors", partial(_errors, config, op, preferred(held)), op.name)
+            run = partial(_errors, config, op, preferred(held))
+            yield Case(f"L3/{op.name}/errors", run, op.name)
 
 
 def _composite(config: Config, op: Op, what: dtype, check: Checks) -> None:

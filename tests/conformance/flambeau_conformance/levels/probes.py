@@ -57,7 +57,7 @@ def thread_safe(place: str) -> None:
                 if _work(place, seed) != wanted[seed]:
                     wrong.append(f"thread {seed} computed other values than alone")
                     return
-        except Exception as error:  # noqa: BLE001  told by the main thread
+        except Exception as error:  # told by the main thread
             wrong.append(f"thread {seed}: {type(error).__name__}: {error}")
 
     threads = [threading.Thread(target=run, args=(seed,)) for seed in range(THREADS)]

@@ -18,13 +18,15 @@ from flambeau_conformance.transfer import from_host
 
 NO_ZERO_DIVISOR: Final = frozenset({"remainder"})
 """Ops of integers whose second operand must not be zero: what that gives is left open."""
+ALONG_A_DIMENSION: Final = frozenset({"cumsum", "sort_stable"})
+"""Ops without a formula that take a dimension."""
 WITHIN_RANGE: Final = frozenset({"pow"})
 """Ops of integers that are not asked for values which do not fit their dtype."""
 
 
 def special_samples(op: Op, what: dtype) -> Iterator[Sample]:
     """Samples of edge values for an op that has a formula, or reduces."""
-    if op.reduction is not None and what.category == 2:
+    if what.category == 2 and (op.reduction is not None or op.name in ALONG_A_DIMENSION):
         yield from _reduced(op, what)
     tensors = [op.schema.arguments[i] for i in op.schema.tensor_positions]
     if op.formula is None or not tensors or what.category not in (1, 2):
@@ -79,6 +81,7 @@ def _reduced(op: Op, what: dtype) -> Iterator[Sample]:
             [inf, 1, inf, 2], [0, 0, 0, 0], [nan, nan, inf, 1]]  # fmt: skip
     yield Sample((_held(rows, what), 1), name="special")
     yield Sample((_held(np.transpose(rows), what), 0), name="special_first")
-    if op.name in ("sum", "cumsum"):
-        big = np.tile([1.0, 0.25], 700)
-        yield Sample((_held(big, what),), name="long")
+    if op.name == "sort_stable":
+        yield Sample((_held(rows, what), 1, True), name="special_descending")
+    if op.name in ("sum", "cumsum"):  # half precision must not be accumulated in itself
+        yield Sample((_held(np.tile([1.0, 0.25], 700), what), 0), name="long")
