@@ -80,6 +80,12 @@ def multinomial_calls() -> Iterator[Call]:
         yield call("multinomial", [3, 40], dtype, num_samples=39, replacement=False)
 
 
+def poisson_calls() -> Iterator[Call]:
+    for dtype in FLOATS:
+        yield call("poisson", [3, 400], dtype, scale=4.0)
+        yield call("poisson", 1003, dtype, scale=128.0)
+
+
 def mixed_calls() -> list[Call]:
     """A cached normal that is passed on, and draws that end at odd places of the state."""
     return [
@@ -114,6 +120,8 @@ def with_torch(made: Call, generator: torch.Generator) -> torch.Tensor:
         return torch.bernoulli(weights(shape, dtype), generator=generator).bool()
     if name == "multinomial":
         return torch.multinomial(weights(shape, dtype), **arguments, generator=generator)
+    if name == "poisson":
+        return torch.poisson(weights(shape, dtype) * arguments["scale"], generator)
     empty = torch.empty(shape, dtype=dtype)
     if not arguments.pop("contiguous", True):
         empty = empty.t()  # memory order is then that of the transpose, as for our call
@@ -142,7 +150,7 @@ def golden(seed: int, calls: list[Call]) -> dict[str, Any]:
 
 
 def main() -> None:
-    singles = [*float_calls(), *integer_calls(), *multinomial_calls()]
+    singles = [*float_calls(), *integer_calls(), *multinomial_calls(), *poisson_calls()]
     cases = [golden(SEEDS[i % len(SEEDS)], [made]) for i, made in enumerate(singles)]
     cases += [golden(seed, mixed_calls()) for seed in SEEDS]
     capability = torch.backends.cpu.get_cpu_capability()

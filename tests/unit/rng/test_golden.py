@@ -48,6 +48,9 @@ def with_flambeau(made: dict[str, Any], generator: rng.Generator) -> np.ndarray[
         return rng.bernoulli_probs(generator, weights(shape, dtype))
     if name == "multinomial":
         return rng.multinomial(generator, weights(shape, dtype), **arguments)
+    if name == "poisson":
+        rates = weights(shape, dtype) * BY_NAME[dtype].numpy.type(arguments["scale"])
+        return rng.poisson(generator, rates)
     return getattr(rng, name)(generator, shape, dtype, **arguments)
 
 
