@@ -34,7 +34,7 @@ test: $(STAMPS)/dev
 
 test-deep: $(STAMPS)/dev
 	@echo "==> conformance of the cpu backend, deep"
-	@HYPOTHESIS_PROFILE=deep $(BIN)/flambeau conformance cpu
+	@$(BIN)/flambeau conformance cpu --deep
 	@echo "==> tests, deep"
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q
 
