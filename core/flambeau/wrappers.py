@@ -18,6 +18,10 @@ from flambeau.schema import Argument
 from flambeau.tensor import Tensor
 from flambeau.typecheck import NUMBERS
 
+AUGMENTED: Final = (
+    "__add__", "__sub__", "__mul__", "__truediv__", "__floordiv__", "__mod__", "__pow__",
+    "__and__", "__or__", "__xor__",
+)
 NUMPY_NAMES: Final = {"axis": "dim", "keepdims": "keepdim"}
 
 _MAKE: Final = """
@@ -43,6 +47,9 @@ def build(op: Op) -> None:
         op.inplace_function = _compile(op, f"{op.name}_", _inplace(op))
         if op.methods:
             setattr(Tensor, f"{op.name}_", op.inplace_function)
+        for method in op.methods:  # __add__ brings __iadd__, __radd__ does not
+            if method in AUGMENTED:
+                setattr(Tensor, f"__i{method[2:]}", op.inplace_function)
 
 
 def _compile(op: Op, name: str, source: str) -> Any:

@@ -420,3 +420,23 @@ def sgn(self: Tensor) -> Tensor:
     size = abs(self)
     result: Tensor = where(size == 0, number(0, self.dtype), self / where(size == 0, 1, size))
     return result
+
+
+@composite(
+    "reversed_divide(Tensor self, Scalar other) -> Tensor", namespaces=("_internal",),
+    aliases=("__rtruediv__",), samples=lambda make: iter([sample(make(3, low=1, high=2), 2.0)]),
+)
+def reversed_divide(self: Tensor, other: Any) -> Tensor:
+    """The quotient ``other / self`` of a number and a tensor."""
+    quotient: Tensor = true_divide(other, self)
+    return quotient
+
+
+@composite(
+    "reversed_pow(Tensor self, Scalar other) -> Tensor", namespaces=("_internal",),
+    aliases=("__rpow__",), samples=lambda make: iter([sample(make(3), 2.0)]),
+)
+def reversed_pow(self: Tensor, other: Any) -> Tensor:
+    """The power ``other ** self`` of a number."""
+    power: Tensor = pow(other, self)
+    return power

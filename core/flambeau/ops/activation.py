@@ -1,0 +1,181 @@
+"""Activation functions and the softmax family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flambeau import dtypes
+from flambeau.layout import wrap_dim
+from flambeau.ops.compare import where
+from flambeau.ops.pointwise import erf, exp, log, log1p, maximum, tanh
+from flambeau.registry import composite
+from flambeau.samples import Make, Sample, dim_errors, sample, unary, unary_errors
+from flambeau.tensor import Tensor
+
+_BOTH = ("", "nn.functional")
+_SQRT_HALF = 0.7071067811865476
+_INV_SQRT_2PI = 0.3989422804014327
+_TANH_SCALE = 0.7978845608028654  # sqrt(2/pi)
+
+
+@composite(
+    "relu(Tensor self) -> Tensor", inplace=True, dtypes="real",
+    derivatives={"self": lambda g, out: where(out > 0, g, 0.0)},
+    samples=unary(), errors=unary_errors, formula="maximum(self, 0)",
+)
+def relu(self: Tensor) -> Tensor:
+    """max(x, 0)."""
+    if self.dtype is dtypes.bool:
+        raise RuntimeError("Boolean inputs not supported for relu")
+    result: Tensor = maximum(self, 0)
+    return result
+
+
+@composite(
+    "sigmoid(Tensor self) -> Tensor", inplace=True,
+    derivatives={"self": lambda g, out: g * ((1 - out) * out).conj()},
+    samples=unary(), errors=unary_errors, formula="1 / (1 + exp(-self))",
+)
+def sigmoid(self: Tensor) -> Tensor:
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + exp(-self))  # type: ignore[no-any-return]
+
+
+def _silu_grad(g: Tensor, self: Tensor) -> Tensor:
+    s = sigmoid(self)
+    result: Tensor = g * (s * (1 + self * (1 - s)))
+    return result
+
+
+@composite(
+    "silu(Tensor self) -> Tensor", namespaces=("nn.functional",),
+    derivatives={"self": _silu_grad}, samples=unary(), errors=unary_errors,
+)
+def silu(self: Tensor) -> Tensor:
+    """x * sigmoid(x)."""
+    result: Tensor = self * sigmoid(self)
+    return result
+
+
+def _gelu_samples(make: Make) -> Iterator[Sample]:
+    yield from unary()(make)
+    yield sample(make(3, 4), approximate="tanh")
+
+
+def _gelu_grad(g: Tensor, self: Tensor, approximate: str) -> Tensor:
+    if approximate == "none":
+        density = exp(self * self * -0.5) * _INV_SQRT_2PI
+        result: Tensor = g * ((erf(self * _SQRT_HALF) + 1) * 0.5 + self * density)
+        return result
+    cube = self * self * self
+    t = tanh((self + cube * 0.044715) * _TANH_SCALE)
+    slope = (1 - t * t) * (_TANH_SCALE * (1 + 3 * 0.044715 * self * self))
+    result = g * (0.5 * (1 + t) + 0.5 * self * slope)
+    return result
+
+
+@composite(
+    "gelu(Tensor self, *, str approximate='none') -> Tensor", namespaces=("nn.functional",),
+    derivatives={"self": _gelu_grad}, samples=_gelu_samples, errors=unary_errors,
+)
+def gelu(self: Tensor, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function; ``approximate="tanh"`` is the usual fit."""
+    if approximate == "none":
+        exact: Tensor = self * ((erf(self * _SQRT_HALF) + 1) * 0.5)
+        return exact
+    if approximate != "tanh":
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    cube = self * self * self
+    fit: Tensor = self * 0.5 * (1 + tanh((self + cube * 0.044715) * _TANH_SCALE))
+    return fit
+
+
+# ---- softmax -----------------------------------------------------------------------------------
+def _softmax_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make(3, 4), -1)
+    yield sample(make(3, 4), 0)
+    yield sample(make(4, 3).t(), 1)
+    yield sample(make(2, 3, 4), 1)
+    yield sample(make(), 0)
+    yield sample(make(0, 3), 1)
+
+
+def _shifted(self: Tensor, dim: int, dtype: Any) -> Tensor:
+    from flambeau.promotion import cast
+
+    if dtype is not None:
+        self = cast(self, dtype)
+    if not self.dtype.is_floating_point:
+        raise RuntimeError(f"softmax: not implemented for '{self.dtype.name}'")
+    wrap_dim(dim, self.ndim)
+    if not self.numel():
+        return self
+    return self - self.amax(dim, keepdim=True)
+
+
+@composite(
+    "softmax(Tensor self, int dim, dtype? dtype=None) -> Tensor",
+    derivatives={"self": lambda g, out, dim: (g - (g * out).sum(dim, keepdim=True)) * out},
+    samples=_softmax_samples, errors=dim_errors,
+)
+def softmax(self: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """exp(x) divided by its sum along a dimension."""
+    e = exp(_shifted(self, dim, dtype))
+    result: Tensor = e / e.sum(dim, keepdim=True)
+    return result
+
+
+@composite(
+    "log_softmax(Tensor self, int dim, dtype? dtype=None) -> Tensor",
+    derivatives={"self": lambda g, out, dim: g - exp(out) * g.sum(dim, keepdim=True)},
+    samples=_softmax_samples, errors=dim_errors,
+)
+def log_softmax(self: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """The logarithm of softmax, without overflow."""
+    shifted = _shifted(self, dim, dtype)
+    result: Tensor = shifted - log(exp(shifted).sum(dim, keepdim=True))
+    return result
+
+
+# ---- the rest ----------------------------------------------------------------------------------
+_F: dict[str, Any] = {
+    "namespaces": ("nn.functional",), "samples": unary(), "errors": unary_errors, "method": False}
+
+
+@composite("leaky_relu(Tensor self, float negative_slope=0.01) -> Tensor", **_F)
+def leaky_relu(self: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where positive, else ``negative_slope * x``."""
+    result: Tensor = where(self > 0, self, self * negative_slope)
+    return result
+
+
+@composite("elu(Tensor self, float alpha=1.0) -> Tensor", **_F)
+def elu(self: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where positive, else ``alpha * (exp(x) - 1)``."""
+    negative = self.clamp(max=0).expm1() * alpha
+    result: Tensor = where(self > 0, self, negative)
+    return result
+
+
+@composite("softplus(Tensor self, float beta=1, float threshold=20) -> Tensor", **_F)
+def softplus(self: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """log(1 + exp(beta x)) / beta; x itself beyond the threshold."""
+    scaled = self * beta
+    soft = log1p(exp(scaled.clamp(max=threshold))) / beta
+    result: Tensor = where(scaled > threshold, self, soft)
+    return result
+
+
+@composite("logsigmoid(Tensor self) -> Tensor", **_F)
+def logsigmoid(self: Tensor) -> Tensor:
+    """log(sigmoid(x)), without overflow."""
+    result: Tensor = self.clamp(max=0) - log1p(exp(-self.abs()))
+    return result
+
+
+@composite("hardtanh(Tensor self, float min_val=-1.0, float max_val=1.0) -> Tensor", **_F)
+def hardtanh(self: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """x limited to [min_val, max_val]."""
+    result: Tensor = self.clamp(min_val, max_val)
+    return result
