@@ -44,8 +44,10 @@ class Side:
     def gradients(self, outs: list[Any]) -> list[np.ndarray | None]:
         rng = np.random.default_rng(7)
         roots = [o for o in outs if o.requires_grad]
-        gs = [self.library.from_numpy(np.asarray(rng.standard_normal(tuple(o.shape)))) for o in roots]
-        gs = [g.to(o.dtype) for g, o in zip(gs, roots, strict=True)]
+        arrays = [np.asarray(rng.standard_normal(tuple(o.shape))) for o in roots]
+        gs = [
+            self.library.from_numpy(a).to(o.dtype) for a, o in zip(arrays, roots, strict=True)
+        ]
         found = self.library.autograd.grad(roots, self.leaves, gs, allow_unused=True)
         return [None if g is None else g.detach().numpy() for g in found]
 

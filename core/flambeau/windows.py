@@ -1,0 +1,131 @@
+"""Sliding windows over the spatial dimensions of (N, C, *spatial) tensors.
+
+Convolution, pooling, ``unfold`` and ``fold`` share them.  What makes tensors here works below
+autograd: the ops that use it have derivatives of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from flambeau import dispatch
+from flambeau.kind import Kind
+from flambeau.layout import Layout
+from flambeau.tensor import Tensor, from_storage
+
+
+class Geometry(NamedTuple):
+    """Windows of some size over every spatial dimension, a number per dimension each."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    def extent(self, d: int) -> int:
+        """From the first to the last element of a window."""
+        return self.dilation[d] * (self.kernel[d] - 1) + 1
+
+    def counts(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Number of windows over inputs of some sizes; below 1 where none fits."""
+        return tuple(
+            (n + 2 * self.padding[d] - self.extent(d)) // self.stride[d] + 1
+            for d, n in enumerate(sizes)
+        )
+
+
+def per_dimension(value: Any, n: int, name: str) -> tuple[int, ...]:
+    """A size for each spatial dimension from one number or several.
+
+    Raises:
+        RuntimeError: for a list of another length.
+        TypeError: for what are no integers.
+    """
+    if isinstance(value, int) or not hasattr(value, "__len__"):
+        return (_integer(value, name),) * n
+    if len(value) == 1:
+        return (_integer(value[0], name),) * n
+    if len(value) != n:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {n} values to match the "
+            f"dimensions of the input, but got {name}={list(value)}")
+    return tuple(_integer(v, name) for v in value)
+
+
+def _integer(value: Any, name: str) -> int:
+    if isinstance(value, float):
+        raise TypeError(f"argument '{name}' must be tuple of ints, not float")
+    return int(value)
+
+
+def padded(x: Tensor, before: Sequence[int], after: Sequence[int], value: Any = 0) -> Tensor:
+    """A copy with a border of one value around the trailing dimensions."""
+    if not any(before) and not any(after):
+        return x
+    lead = x.ndim - len(before)
+    shape = list(x.shape)
+    for d, (b, a) in enumerate(zip(before, after, strict=True)):
+        shape[lead + d] += b + a
+    out = dispatch.full(x._kind, shape, value)
+    dispatch.raw_copy(inner(out, before, x.shape[lead:]), x)
+    return out
+
+
+def inner(x: Tensor, before: Sequence[int], sizes: Sequence[int]) -> Tensor:
+    """The part of the trailing dimensions that lies within a border: shares memory."""
+    layout = x.layout_()
+    lead = layout.ndim - len(sizes)
+    for d, (b, n) in enumerate(zip(before, sizes, strict=True)):
+        layout = layout.slice(lead + d, b, b + n)
+    return from_storage(x._kind, x.storage(), layout)
+
+
+def windows(x: Tensor, geometry: Geometry, counts: Sequence[int]) -> Tensor:
+    """A view (N, C, *kernel, *counts) of a tensor that is already padded: shares memory."""
+    layout = x.layout_()
+    lead = layout.ndim - len(counts)
+    steps = layout.strides[lead:]
+    shape = (*layout.shape[:lead], *geometry.kernel, *counts)
+    strides = (
+        *layout.strides[:lead],
+        *(s * d for s, d in zip(steps, geometry.dilation, strict=True)),
+        *(s * d for s, d in zip(steps, geometry.stride, strict=True)),
+    )
+    return from_storage(x._kind, x.storage(), Layout.of(shape, strides, layout.offset))
+
+
+def fold(columns: Tensor, geometry: Geometry, sizes: Sequence[int]) -> Tensor:
+    """Sum windows (N, C, *kernel, *counts) back to (N, C, *sizes): the adjoint of ``windows``.
+
+    One dimension at a time, from the last: ``sum(kernel)`` additions, not ``prod(kernel)``.
+    """
+    n = len(sizes)
+    for d in range(n - 1, -1, -1):
+        columns = _fold_last(columns, geometry, d, n, sizes[d])
+    return inner(columns, geometry.padding, sizes)
+
+
+def _fold_last(columns: Tensor, geometry: Geometry, d: int, n: int, size: int) -> Tensor:
+    """(..., k_0 .. k_d, o_0 .. o_d, *done) to (..., k_0 .. k_d-1, o_0 .. o_d-1, padded, *done)."""
+    done = n - 1 - d
+    count = columns.ndim - done - 1
+    window = count - d - 1
+    shape = list(columns.shape)
+    shape[count] = size + 2 * geometry.padding[d]
+    out = _zeros(columns._kind, shape[:window] + shape[window + 1 :])
+    source, target = columns.layout_(), out.layout_()
+    stride, step = geometry.stride[d], geometry.dilation[d]
+    reach = stride * (columns.shape[count] - 1) + 1
+    for k in range(geometry.kernel[d]):
+        part = _at(out, target.slice(count - 1, k * step, k * step + reach, stride))
+        part.add_(_at(columns, source.select(window, k)))
+    return out
+
+
+def _at(x: Tensor, layout: Layout) -> Tensor:
+    return from_storage(x._kind, x.storage(), layout)
+
+
+def _zeros(kind: Kind, shape: Sequence[int]) -> Tensor:
+    return dispatch.full(kind, shape, 0)
