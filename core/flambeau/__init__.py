@@ -87,6 +87,7 @@ from flambeau.random import (
 from flambeau.printing import get_printoptions, printoptions, set_printoptions
 from flambeau.registry import OPS as _OPS
 from flambeau.tensor import Tensor
+from flambeau.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
 

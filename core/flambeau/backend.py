@@ -222,6 +222,13 @@ class Backend(ABC):
         found = native.dtype
         return found if isinstance(found, dtype) else dtypes.from_numpy_dtype(found)
 
+    def set_num_threads(self, count: int) -> None:
+        """Use at most ``count`` threads within an op, if the backend computes on the host."""
+
+    def num_threads(self) -> int:
+        """How many threads an op may use on the host."""
+        return 1
+
     def empty_cache(self) -> None:
         """Give pooled memory back."""
 

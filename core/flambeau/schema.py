@@ -133,7 +133,8 @@ def parse(text: str) -> Schema:
 
 
 def _split(text: str) -> list[str]:
-    return [p.strip() for p in text.split(",") if p.strip()]
+    """The parts between commas that stand in no parentheses."""
+    return [p.strip() for p in re.split(r",(?![^(]*\))", text) if p.strip()]
 
 
 def _argument(text: str, keyword_only: bool, schema: str) -> Argument:
@@ -155,6 +156,8 @@ def _default(text: str | None) -> Any:
         return _DEFAULTS[text]
     if text[0] in "'\"":
         return text[1:-1]
+    if text[0] == "(":
+        return tuple(_default(part) for part in _split(text[1:-1]))
     try:
         return int(text)
     except ValueError:

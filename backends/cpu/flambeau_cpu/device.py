@@ -93,6 +93,19 @@ class CpuBackend(Backend):
                 native.nbytes), layout
         return native, _window(native, layout), layout.span() * size, layout
 
+    def set_num_threads(self, count: int) -> None:
+        """Limit the threads of NumPy's BLAS."""
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(count, user_api="blas")
+
+    def num_threads(self) -> int:
+        """The threads of NumPy's BLAS."""
+        from threadpoolctl import threadpool_info
+
+        return max((p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"),
+                   default=1)
+
     def dtype_of(self, native: Any) -> DType:
         """The element type of an array or a NumPy scalar."""
         found = self._dtypes.get(native.dtype)
