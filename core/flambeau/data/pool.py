@@ -177,19 +177,19 @@ class WorkerPool:
         sentinels = [worker.process.sentinel for worker in present]
         ready = mp_connection.wait([*connections, *sentinels], timeout)
         for worker in present:
-            if worker.connection in ready:
-                self._read(worker)
-        for worker in present:
-            # What it said before it died counts, so the connection is read first, to its end.
-            if worker.process.sentinel in ready or not (ready or worker.process.is_alive()):
+            # What a worker said before it died counts: first its connection, then its death.
+            heard = worker.connection in ready and self._read(worker)
+            is_gone = worker.connection in ready and not heard
+            idle = not ready and not worker.process.is_alive()
+            if is_gone or idle or worker.process.sentinel in ready:
                 self._bury(worker)
 
-    def _read(self, worker: _Worker) -> None:
+    def _read(self, worker: _Worker) -> bool:
+        """Move one message into the inbox; false if the connection has ended."""
         try:
             message = worker.reader.read(worker.connection)
         except (EOFError, OSError):
-            self._bury(worker)
-            return
+            return False
         worker.tasks.pop(message.task, None)
         kind = message.kind
         try:
@@ -198,13 +198,12 @@ class WorkerPool:
             kind = worker_side.ERROR
             value = RemoteError.caught(error, f"reading a batch of DataLoader worker {worker.id}")
         self._inbox.append(Event(worker.id, kind, message.task, value))
+        return True
 
     def _bury(self, worker: _Worker) -> None:
         """A worker is gone: read what it still said, and report it unless it was told to go."""
-        while not worker.connection.closed and _has_input(worker.connection):
-            self._read(worker)
-        if worker.connection.closed:  # buried by the read that found its end
-            return
+        while _has_input(worker.connection) and self._read(worker):
+            pass
         worker.connection.close()
         worker.process.join(_HEALTH_CHECK)
         if not worker.is_dismissed:
