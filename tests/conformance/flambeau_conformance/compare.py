@@ -81,7 +81,8 @@ def describe(got: Array, want: Want, bad: Array, what: dtype) -> str:
     at = tuple(int(i) for i in np.argwhere(bad)[0])
     here, there = got[at], want.values[at]
     lines = [
-        f"first difference at index {at} of shape {got.shape}, {int(bad.sum())} of {bad.size} differ",
+        f"first difference at index {at} of shape {got.shape}, "
+        f"{int(bad.sum())} of {bad.size} differ",
         f"  got  {_number(here)}",
         f"  want {_number(there)}",
     ]

@@ -14,6 +14,7 @@ import numpy as np
 import flambeau
 from flambeau import dtypes
 from flambeau.device import device
+from flambeau.dtypes import dtype
 from flambeau.kind import kind_of
 from flambeau.tensor import Tensor
 from flambeau_conformance.case import Case, Checks
@@ -36,32 +37,40 @@ def cases(config: Config) -> Iterator[Case]:
 
 
 def _train(config: Config, name: str, check: Checks) -> None:
-    training = models.TRAININGS[name]
-    model = _made(training, config.seed)
+    training, seed = models.TRAININGS[name], config.seed
+    states: list[dict[str, Array]] = []
     with check("losses"):
         with quiet():
-            got, state = _losses(training, model, str(config.place), dtypes.float32, config.seed)
+            got, state = _losses(training, str(config.place), dtypes.float32, seed)
         with exact():
-            want, exact_state = _losses(
-                training, _made(training, config.seed), NAME, dtypes.float64, config.seed)
+            want, exact_state = _losses(training, NAME, dtypes.float64, seed)
+        states += [state, exact_state]
         require(all(map(np.isfinite, got)), f"losses are not finite: {got}")
         require(got[-1] < 0.95 * got[0], f"the loss does not fall: {got}")
         _agree(np.array(got, np.float32), np.array(want), "losses")
-    with check("weights"):
-        for key, values in state.items():
-            if values.dtype == np.float32:
-                _agree(values, exact_state[key], key)
+    if states:
+        with check("weights"):
+            for key, values in states[0].items():
+                if values.dtype == np.float32:
+                    _agree(values, states[1][key], key)
 
 
 def _made(training: models.Training, seed: int) -> Any:
-    flambeau.manual_seed(seed)
-    return training.model()
+    """The model on the CPU in float32, always with the same weights."""
+    before = dtypes.get_default_dtype()
+    dtypes.set_default_dtype(dtypes.float32)
+    try:
+        flambeau.manual_seed(seed)
+        return training.model()
+    finally:
+        dtypes.set_default_dtype(before)
 
 
 def _losses(
-    training: models.Training, model: Any, place: str, what: Any, seed: int
+    training: models.Training, place: str, what: dtype, seed: int
 ) -> tuple[list[float], dict[str, Array]]:
-    model = model.to(device=place, dtype=what)
+    """The losses of a training and the state that it ends in."""
+    model = _made(training, seed).to(device=place, dtype=what)
     optimizer = training.optimizer(model.parameters())
     inputs, targets = (
         _placed(a, place, what) for a in training.data(np.random.default_rng(seed))
@@ -76,7 +85,7 @@ def _losses(
     return losses, {k: to_host(t) for k, t in model.state_dict().items()}
 
 
-def _placed(array: Array, place: str, what: Any) -> Tensor:
+def _placed(array: Array, place: str, what: dtype) -> Tensor:
     held = what if array.dtype.kind == "f" else dtypes.int64
     return from_host(array.astype(held.numpy), kind_of(device(place), held))
 
