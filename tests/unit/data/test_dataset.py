@@ -172,7 +172,7 @@ def test_random_split_takes_a_generator():
 def test_random_split_refuses():
     with pytest.raises(ValueError, match="sum to 9, the dataset has 10"):
         random_split(Letters("abcdefghij"), [6, 3])
-    with pytest.raises(ValueError, match="index 1 is not between 0 and 1"):
+    with pytest.raises(ValueError, match="index 0 is not between 0 and 1"):
         random_split(Letters("abc"), [1.5, -0.5])
     with pytest.warns(UserWarning, match="index 1 is 0"):
         random_split(Letters("ab"), [0.999, 0.001])

@@ -49,7 +49,7 @@ class RandomErasing(Module):
         self.p = p
         self.scale = scale
         self.ratio = ratio
-        self.value = value
+        self.value: Any = value
         self.inplace = inplace
 
     @staticmethod
@@ -94,9 +94,8 @@ class RandomErasing(Module):
     def _values(self) -> list[float] | None:
         if isinstance(self.value, str):
             return None
-        return [
-            float(v) for v in (self.value if isinstance(self.value, Sequence) else [self.value])
-        ]
+        given = self.value if isinstance(self.value, (list, tuple)) else [self.value]
+        return [float(value) for value in given]
 
     def __repr__(self) -> str:
         return (

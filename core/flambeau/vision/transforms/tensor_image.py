@@ -118,7 +118,7 @@ def resize(image: Tensor, size: Sequence[int], mode: str, antialias: bool | None
     height, width = size
     if mode.startswith("nearest"):
         return resample.resize(image, (height, width), mode, antialias=False)
-    is_float = image.is_floating_point()
+    is_float = image.dtype.is_floating_point
     work = image if is_float else image.to(fb.float32)
     scaled = resample.resize(work, (height, width), mode, bool(antialias))
     if is_float:
@@ -144,7 +144,7 @@ def normalize(image: Tensor, mean: Sequence[float], std: Sequence[float], inplac
         ValueError: fewer than 3 dimensions, or a ``std`` of 0 in the dtype of the image.
     """
     check(image)
-    if not image.is_floating_point():
+    if not image.dtype.is_floating_point:
         raise TypeError(f"Input tensor should be a float tensor. Got {image.dtype}.")
     if image.ndim < 3:
         raise ValueError(
@@ -226,7 +226,7 @@ def adjust_contrast(image: Tensor, factor: float) -> Tensor:
     check_channels(image, 1, 3)
     grey = _luma(image) if get_dimensions(image)[0] == 3 else image
     dims = (-3, -2, -1) if image.ndim > 2 else (-2, -1)
-    mean = grey.to(image.dtype if image.is_floating_point() else fb.float32).mean(
+    mean = grey.to(image.dtype if image.dtype.is_floating_point else fb.float32).mean(
         dim=dims, keepdim=True
     )
     return _blend(image, mean, float(factor))
@@ -246,7 +246,7 @@ def adjust_hue(image: Tensor, factor: float) -> Tensor:
     check_channels(image, 1, 3)
     if get_dimensions(image)[0] == 1:
         return image
-    colours = image if image.is_floating_point() else convert_image_dtype(image, fb.float32)
+    colours = image if image.dtype.is_floating_point else convert_image_dtype(image, fb.float32)
     return convert_image_dtype(_turn_hue(colours, factor), image.dtype)
 
 
@@ -274,5 +274,5 @@ def _turn_hue(image: Tensor, factor: float) -> Tensor:
 def adjust_gamma(image: Tensor, gamma: float, gain: float) -> Tensor:
     """``gain * x ** gamma`` with x in [0, 1]."""
     check_channels(image, 1, 3)
-    bright = image if image.is_floating_point() else convert_image_dtype(image, fb.float32)
+    bright = image if image.dtype.is_floating_point else convert_image_dtype(image, fb.float32)
     return convert_image_dtype((gain * bright.pow(gamma)).clamp(0, 1), image.dtype)

@@ -126,7 +126,7 @@ def _nearest(image: Tensor, x: Plane, y: Plane, fill: Sequence[float] | None) ->
 
 def _bilinear(image: Tensor, x: Plane, y: Plane, fill: Sequence[float] | None) -> Tensor:
     """Of the four neighbours, those outside count as 0; then the fill shines through there."""
-    work = image if image.is_floating_point() else image.to(fb.float32)
+    work = image if image.dtype.is_floating_point else image.to(fb.float32)
     left, top = np.floor(x), np.floor(y)
     total: Any = 0.0
     covered = np.zeros_like(x)
@@ -139,5 +139,5 @@ def _bilinear(image: Tensor, x: Plane, y: Plane, fill: Sequence[float] | None) -
     if fill is not None:
         mask = fb.from_numpy(covered).to(work.device, work.dtype)
         total = total * mask + (1.0 - mask) * _fill_like(work, fill)
-    result: Tensor = total if image.is_floating_point() else fb.round(total).to(image.dtype)
+    result: Tensor = total if image.dtype.is_floating_point else fb.round(total).to(image.dtype)
     return result

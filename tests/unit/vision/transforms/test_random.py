@@ -52,7 +52,7 @@ def test_random_resized_crop_falls_back_to_the_middle():
 
 def test_random_resized_crop_of_an_image_that_is_too_wide():
     top, left, height, width = T.RandomResizedCrop.get_params(IMAGE, (0.9, 1.0), (0.1, 0.2))
-    assert (top, left, height, width) == (0, 14, 24, 5)
+    assert (top, left, height, width) == (0, 13, 24, 5)
 
 
 def test_color_jitter():
@@ -125,7 +125,7 @@ def test_random_erasing_writes_only_the_box():
     fb.manual_seed(0)
     image = fb.ones(3, 24, 32)
     out = T.RandomErasing(p=1.0, value=(1.0, 2.0, 3.0))(image)
-    assert out[1].unique().tolist() == [1.0, 2.0]
+    assert set(out[1].flatten().tolist()) == {1.0, 2.0}
     assert image.min().item() == 1.0
     assert T.RandomErasing(p=1.0, inplace=True)(image) is image
     assert image.min().item() == 0.0
