@@ -7,9 +7,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from flambeau_conformance.compare import Want, describe, mismatches, ulp
 
 from flambeau import dtypes
+from flambeau_conformance.compare import Want, describe, mismatches, ulp
 
 EPS = float(np.finfo(np.float32).eps)
 

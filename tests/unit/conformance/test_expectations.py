@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from flambeau_conformance.case import Case, Checks, Result
 from flambeau_conformance.config import Config
 from flambeau_conformance.expectations import Expectations, find, load

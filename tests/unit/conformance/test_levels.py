@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+import flambeau as fb
+from flambeau import dtypes
+from flambeau.autograd import Function
+from flambeau.registry import OPS, all_ops
+from flambeau.samples import Sample
 from flambeau_conformance import oracle
 from flambeau_conformance.case import Case, Checks, Skip
 from flambeau_conformance.compare import ConformanceFailure
@@ -15,12 +21,6 @@ from flambeau_conformance.levels.forward import Forward
 from flambeau_conformance.make import Maker
 from flambeau_conformance.reference import dtypes_of
 from flambeau_conformance.tolerances import TABLE, bound, class_of
-
-import flambeau as fb
-from flambeau import dtypes
-from flambeau.autograd import Function
-from flambeau.registry import OPS, all_ops
-from flambeau.samples import Sample
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_there_may_be_nothing_to_differentiate() -> None:
     assert not check_derivative(lambda x: [], Sample((x,)), 0)
 
 
-# ---- errors ----------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 def failures_of_errors(errors: Any) -> list[str]:
     import dataclasses
 
@@ -112,7 +112,7 @@ def test_errors_without_the_words_that_help_are_found() -> None:
     assert "does not match 'please'" in words
 
 
-# ---- claims ----------------------------------------------------------------------------------------
+# ---- claims --------------------------------------------------------------------------------------
 def test_what_holds_and_is_not_claimed_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
@@ -124,7 +124,7 @@ def test_what_holds_and_is_not_claimed_is_a_note(monkeypatch: pytest.MonkeyPatch
     assert (note.id, note.status) == ("L5/deterministic/unclaimed", "note")
 
 
-# ---- tables ----------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("name", "group"), [
     ("neg", "exact"), ("maximum", "exact"), ("add", "arithmetic"), ("exp", "function"),
     ("sum", "reduction"), ("amax", "exact"), ("matmul", "product"), ("gather", "exact"),
@@ -148,10 +148,14 @@ def test_every_op_has_samples() -> None:
     assert [op.name for op in all_ops() if op.samples is None] == []
 
 
-def test_the_default_dtype_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_dtype_is_as_before_even_after_an_error() -> None:
     from flambeau_conformance.reference import exact
 
-    with pytest.raises(ZeroDivisionError), exact():
-        assert fb.get_default_dtype() is dtypes.float64
-        _ = 1 // 0
+    def divide() -> None:
+        with exact():
+            assert fb.get_default_dtype() is dtypes.float64
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        divide()
     assert fb.get_default_dtype() is dtypes.float32

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from fnmatch import fnmatchcase
 
+from mutants import Mutant, missing
+
+from flambeau.plugins import register_backend
 from flambeau_conformance import output, suite
 from flambeau_conformance.case import Case, Checks
 from flambeau_conformance.config import Config
 from flambeau_conformance.report import conforms_at, matrix, next_kernels, report
 from flambeau_conformance.session import Session
-from mutants import Mutant, missing
-
-from flambeau.plugins import register_backend
 
 
 def ran(device: str, pattern: str, level: int = 3) -> Session:

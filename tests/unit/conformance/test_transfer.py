@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from flambeau_conformance import oracle
-from flambeau_conformance.arrangements import PATTERNS, arrange, expanded, rearranged
-from flambeau_conformance.make import Maker
-from flambeau_conformance.transfer import Carrier, tensors_in, to_host, wider
 
 from flambeau import dtypes
 from flambeau.device import device
 from flambeau.samples import Sample
+from flambeau_conformance import oracle
+from flambeau_conformance.arrangements import PATTERNS, arrange, expanded, rearranged
+from flambeau_conformance.make import Maker
+from flambeau_conformance.transfer import Carrier, tensors_in, to_host, wider
 
 CPU = device("cpu")
 

@@ -62,14 +62,14 @@ def _derivative(config: Config, op: Op, what: dtype, check: Checks) -> None:
         with check(f"{sample.name}/first"):
             check.context = inputs_in_words(sample)
             is_differentiable = check_derivative(
-                seeded, sample, config.seed, zero_is_right=op.is_random)
+                seeded, sample, config.seed, drawn=op.is_random)
         if not is_differentiable:
             continue
         with check(f"{sample.name}/second"):
             check.context = inputs_in_words(sample)
             first = gradients_of(seeded, config.seed, create_graph=True)
             check_derivative(
-                only_differentiable(first), sample, config.seed + 1, zero_is_right=op.is_random)
+                only_differentiable(first), sample, config.seed + 1, drawn=op.is_random)
 
 
 def _gradient(config: Config, op: Op, what: dtype, check: Checks) -> None:
