@@ -223,7 +223,9 @@ def _remember_fast(op: Op, t: Tensor, args: tuple[Any, ...], plan: Any) -> None:
     if op.template == "binary" and not capabilities.needs_contiguous:
         a, b = plan.inputs
         if a is t and b is args[1] and getattr(b, "_kind", None) is kind:
-            op.fast_inplace[kind] = kind.backend.kernels.out[op.name]
+            kernel = kind.backend.kernels.out.get(op.name)  # the meta table makes none to index
+            if kernel is not None:
+                op.fast_inplace[kind] = kernel
 
 
 def _overlaps_partly(t: Tensor, x: Any) -> bool:
