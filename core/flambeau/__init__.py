@@ -63,6 +63,12 @@ from flambeau.ops.create import (
     zeros_like,
 )
 from flambeau.ops.distributions import normal
+from flambeau.ops.dropout import plain_alpha_dropout as alpha_dropout
+from flambeau.ops.dropout import plain_alpha_dropout_ as alpha_dropout_
+from flambeau.ops.dropout import plain_dropout as dropout
+from flambeau.ops.dropout import plain_dropout_ as dropout_
+from flambeau.ops.dropout import plain_feature_alpha_dropout as feature_alpha_dropout
+from flambeau.ops.dropout import plain_feature_alpha_dropout_ as feature_alpha_dropout_
 from flambeau.ops.join import concat
 from flambeau.ops.memory import clone
 from flambeau.ops.random import (

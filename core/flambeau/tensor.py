@@ -239,6 +239,8 @@ class Tensor:
             )
         if self.is_leaf:
             self._requires_grad = bool(requires_grad)
+            if requires_grad:
+                self._base = None  # a leaf now: its views have their history from it
         return self
 
     @property

@@ -15,19 +15,18 @@ from flambeau.device import META
 from flambeau.interop import host_array
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, broadcast_shapes
-from flambeau.ops.create import sizes_of, zeros_like
+from flambeau.ops.create import creation_kind, sizes_of, zeros_like
 from flambeau.ops.random import (
     bound,
-    creation_kind,
     draw,
     draw_like,
     in_memory_order,
     place,
     source,
 )
-from flambeau.registry import composite
+from flambeau.registry import OpFunction, composite
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
-from flambeau.tensor import Tensor
+from flambeau.tensor import Tensor, from_storage
 
 Array = np.ndarray[Any, Any]
 
@@ -58,7 +57,9 @@ def _fill_errors(match: str, *arguments: Any) -> Callable[[Make], Iterator[Error
     return errors
 
 
-def _filling(signature: str, dtypes: str, samples: Any, errors: Any) -> Any:
+def _filling(
+    signature: str, dtypes: str, samples: Any, errors: Any
+) -> Callable[[OpFunction], OpFunction]:
     """Register an op of which ``Tensor`` gets the in-place form only."""
     return composite(
         signature, namespaces=("_internal",), inplace=True, out=False, is_random=True,
@@ -190,7 +191,7 @@ def _coins(kind: Kind, layout: Layout, p: Any, generator: Any) -> Tensor:
     if not isinstance(p, Tensor):
         return draw_like(kind, layout, _coins_of_chance, generator, "bernoulli_", float(p))
     if p.shape != layout.shape:
-        p = dispatch.from_storage(p._kind, p.storage(), p.layout_().expand(layout.shape))
+        p = from_storage(p._kind, p.storage(), p.layout_().expand(layout.shape))
     if kind.device is META:
         return dispatch.empty(kind, layout)
     chances = host_array(p).transpose(layout.order()[::-1])
@@ -279,14 +280,15 @@ def normal_of(mean: Any, std: Any, generator: Any) -> Tensor:
     """Normal numbers with a mean and a deviation for each, of which one or both are tensors."""
     kind = (mean if isinstance(mean, Tensor) else std)._kind
     if not isinstance(std, Tensor):
-        return draw(kind, mean.shape, rng.normal, generator, "normal", 0.0, float(std)) + mean
+        noise = draw(kind, mean.shape, rng.normal, generator, "normal", 0.0, float(std))
+        return noise + mean  # type: ignore[no-any-return]
     if std.dtype.is_complex:
         raise RuntimeError("normal expects standard deviation to be non-complex")
     if kind.device is not META and not np.all(host_array(std) >= 0):
         raise RuntimeError("normal expects all elements of std >= 0.0")
     shape = broadcast_shapes(mean.shape, std.shape) if isinstance(mean, Tensor) else std.shape
     unit = draw(kind, shape, rng.normal, generator, "normal")
-    return unit.mul_(std).add_(mean)  # two roundings, as in PyTorch
+    return unit.mul_(std).add_(mean)  # type: ignore[no-any-return]  # two roundings, as PyTorch
 
 
 def normal(
@@ -322,4 +324,4 @@ for _name, _function in {
     "exponential_": exponential, "geometric_": geometric, "bernoulli_": bernoulli_fill,
 }.items():
     setattr(Tensor, _name, _inplace(_function))
-Tensor.random_ = random_
+setattr(Tensor, "random_", random_)  # noqa: B010  the class cannot know it

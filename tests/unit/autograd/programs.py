@@ -219,6 +219,13 @@ def inplace_on_base_seen_by_view(T: Any) -> list[Any]:
 
 
 @program
+def view_that_is_a_leaf(T: Any) -> list[Any]:
+    row = T.ones(2, 3, dtype=T.float64)[0].requires_grad_()
+    (row[1] * 2 + row.unsqueeze(0)[0, 2]).backward()
+    return [row.grad]
+
+
+@program
 def inplace_chain_of_views(T: Any) -> list[Any]:
     a = leaf(T, 1, 2, 3, 4, 5, 6, shape=(2, 3)).detach().requires_grad_()
     b = a * 1
