@@ -224,6 +224,14 @@ def bias_forgotten(x: Any, weight: Any, bias: Any) -> Any:
     return np.matmul(x, weight.T)
 
 
+def gradient_wrong(g: Any, *rest: Any, for_weight: bool, **wanted: bool) -> Any:
+    """A weight gradient of the wrong sign."""
+    found = TABLE.fresh["linear_grads"](g, *rest, for_weight=for_weight, **wanted)
+    if found is NotImplemented or not for_weight:
+        return found
+    return found[0], -found[1], found[2]
+
+
 # ---- device methods and claims -------------------------------------------------------------------
 def out_of_memory_untyped(self: CpuBackend, nbytes: int, index: int) -> Any:
     """Raises the library's error."""
@@ -321,8 +329,10 @@ MUTANTS = [
            {"floor": lambda out, x: np.trunc(x, out)}, {"floor": TABLE.fresh["floor"]}),
     Mutant("noisy", "L1/floor/float32/special/silent", ("L?/floor/*",), {"floor": noisy}),
     Mutant("kernel_missing", "L1/tanh/float32/2d/forward", ("L?/tanh/*",), {"tanh": missing}),
-    Mutant("bias_forgotten", "L3/linear/float32/bias/forward", ("L3/linear/*",),
+    Mutant("bias_forgotten", "L3/linear/float32/bias/forward", ("L3/linear/*/forward", "L3/linear/errors/*"),
            fresh={"linear": bias_forgotten}),
+    Mutant("gradient_wrong", "L2/linear/float32/bias/gradient",
+           ("L2/linear/*", "L3/linear_grads/*/forward"), fresh={"linear_grads": gradient_wrong}),
     Mutant("out_of_memory_untyped", "L5/memory/alloc", ("L5/memory/*",),
            methods={"alloc": out_of_memory_untyped}),
     Mutant("read_from_the_start", "L0/memory/offsets", ("L0/memory/*",),
