@@ -115,7 +115,7 @@ for _op in _OPS.values():
         if _op.inplace_function is not None:
             globals().setdefault(f"{_op.name}_", _op.inplace_function)
 
-_LAZY = ("autograd", "backend", "data", "fallback", "nn", "optim", "testing", "utils", "vision")
+_LAZY = ("autograd", "backend", "data", "fallback", "linalg", "nn", "optim", "testing", "utils", "vision")
 
 
 if not TYPE_CHECKING:

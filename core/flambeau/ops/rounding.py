@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau.ops.compare import where
-from flambeau.ops.pointwise import floor, neg, remainder, true_divide
+from flambeau.ops.pointwise import floor, neg, remainder, round_half_even, true_divide
 from flambeau.promotion import computation_type
 from flambeau.registry import composite
-from flambeau.samples import binary, broadcast_errors, unary, unary_errors
+from flambeau.samples import binary, broadcast_errors, sample, unary, unary_errors
 from flambeau.tensor import Tensor
 
 
@@ -65,3 +65,41 @@ def _exact_quotient(self: Any, other: Any, rest: Tensor) -> Tensor:
 
     exact: Tensor = true_divide((self - rest).to(dtypes.float64), other)
     return exact.to(rest.dtype)  # type: ignore[no-any-return]
+
+
+@composite(
+    "round(Tensor self, *, int decimals=0) -> Tensor", dtypes="real", inplace=True,
+    samples=lambda make: iter([sample(make(3, 4)), sample(make(3, 4), decimals=1)]),
+    errors=unary_errors, aliases=("__round__",),
+)
+def round(self: Tensor, decimals: int = 0) -> Tensor:
+    """The nearest number with so many decimals, ties to even."""
+    if self.dtype.category < 2:
+        return self.clone()  # type: ignore[no-any-return]
+    if not decimals:
+        whole: Tensor = round_half_even(self)
+        return whole
+    scale = 10.0 ** abs(decimals)
+    scaled = self * scale if decimals > 0 else self / scale
+    rounded: Tensor = round_half_even(scaled)
+    return rounded / scale if decimals > 0 else rounded * scale
+
+
+@composite("frac(Tensor self) -> Tensor", inplace=True, samples=unary(), errors=unary_errors)
+def frac(self: Tensor) -> Tensor:
+    """The part after the point, with the sign of x."""
+    return self - trunc(self)
+
+
+@composite(
+    "fmod(Tensor self, Operand other) -> Tensor", dtypes="real", inplace=True,
+    samples=binary(0.7, 2), errors=broadcast_errors,
+)
+def fmod(self: Tensor, other: Any) -> Tensor:
+    """The remainder with the sign of the dividend, as C's."""
+    from flambeau.ops.pointwise import abs as magnitude
+
+    size = magnitude(other) if isinstance(other, Tensor) else abs(other)
+    rest = remainder(magnitude(self), size)
+    result: Tensor = where(self < 0, neg(rest), rest)
+    return result
