@@ -21,6 +21,7 @@ def run(arguments: Sequence[str]) -> int:
     """Hand the arguments to the suite."""
     try:
         import pytest  # noqa: F401  the suite is made of its tests
+
         from flambeau_conformance import cli
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in NEEDS:

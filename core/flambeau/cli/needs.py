@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Final
@@ -134,10 +135,10 @@ def _run_samples(op: Op) -> None:
     if op.samples is None:
         return
     for sample in op.samples(_MakeEmpty()):
-        try:
+        # An op may look at values, and there are none; what is wrong with a sample itself is for
+        # the conformance suite to say.
+        with suppress(Exception):
             op.function(*sample.args, **sample.kwargs)
-        except (NotImplementedError, RuntimeError):  # it looks at values, and there are none
-            continue
 
 
 def order(needs: Needs) -> Iterator[Step]:
