@@ -60,7 +60,10 @@ def _mark(cell: dict[str, str]) -> str:
 
 
 def _failures(run: Session) -> Iterator[str]:
-    failures = run.failures
+    failures = [f for f in run.failures if not f.missing]
+    missing = sorted({f.missing for f in run.failures if f.missing})
+    if missing:
+        yield f"{len(missing)} kernels are missing: {', '.join(missing)}"
     shown: dict[str, int] = {}
     for failure in failures:
         group = "/".join(failure.id.split("/")[:2])

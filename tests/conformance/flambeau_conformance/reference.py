@@ -101,6 +101,17 @@ def reseed(op: Op, seed: int) -> None:
         flambeau.manual_seed(seed)
 
 
+def result_types(op: Op, sample: Sample) -> list[Any]:
+    """Dtypes of the results of an op, as the meta device has them; none if it looks at values."""
+    carry = Carrier(META)
+    try:
+        with quiet():
+            found = op.function(*carry(sample.args), **carry(sample.kwargs))
+    except Exception:  # whatever it is, the device's own run will show it
+        return []
+    return [x.dtype for x in leaves(found) if isinstance(x, Tensor)]
+
+
 def leaves(result: Any) -> list[Any]:
     """Tensors and other values of a result, in order."""
     if isinstance(result, (list, tuple)):

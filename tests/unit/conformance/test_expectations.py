@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from flambeau_conformance.case import Case, Checks, Result
 from flambeau_conformance.config import Config
 from flambeau_conformance.expectations import Expectations, find, load
+from flambeau_conformance.plugin import make_session
 from flambeau_conformance.session import Session
 
 
@@ -126,3 +129,23 @@ def test_results_are_matched_by_check_and_not_only_by_case(tmp_path: Path) -> No
     result = Result("L1/exp/float32/strided/forward", "failed", 0.0)
     expectations.apply(result)
     assert result.status == "expected"
+
+
+def test_a_plugin_ships_its_expectations_and_its_level_through_the_hook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_site: Any
+) -> None:
+    path = written(tmp_path, ("L1/sort/*", "future"))
+    fake_site.install("hooked", fake_site.plugin + f"""
+@hookimpl
+def flambeau_conformance(config):
+    from pathlib import Path
+    config.expectations, config.level = Path({str(path)!r}), 1
+""")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    option = SimpleNamespace(device="hooked", seed=3, deep=False, level=None, expect=None)
+    run = make_session(option)
+    assert (run.config.level, run.config.seed) == (1, 3)
+    assert [e.id for e in run.expectations.entries] == ["L1/sort/*"]
+    option.level = 4
+    assert make_session(option).config.level == 4
