@@ -219,7 +219,8 @@ class Reference:
             random = np.random.default_rng(zlib.crc32(self.op.name.encode()) + number)
 
             def change(elements: Array, t: Tensor, random: Any = random) -> Array:
-                return elements * (1 + 2 * eps * random.choice((-1.0, 1.0), elements.shape))
+                signs: Array = random.choice((-1.0, 1.0), elements.shape)
+                return elements * (1 + 2 * eps * signs)
 
             moved.append(self._run(change))
         for i, want in enumerate(self.wants):

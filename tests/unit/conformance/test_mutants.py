@@ -16,8 +16,8 @@ from flambeau_conformance.config import Config
 
 OPS = {
     "abs", "add", "argmax", "copies", "copy", "cumsum", "exp", "floor", "gather", "linear",
-    "linear_grads", "log", "matmul", "maximum", "mul", "neg", "round_half_even", "scatter_add", "sin",
-    "sort_stable", "sqrt", "sub", "sum", "tanh",
+    "linear_grads", "log", "matmul", "maximum", "mul", "neg", "round_half_even",
+    "scatter_add", "sin", "sort_stable", "sqrt", "sub", "sum", "tanh",
 }  # fmt: skip
 """The ops that every mutant is asked about."""
 DTYPES = {"", "float16", "float32", "int8"}

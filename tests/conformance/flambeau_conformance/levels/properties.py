@@ -96,6 +96,7 @@ def _tensor(
     random = np.random.default_rng(data.draw(st.integers(0, 2**16)))
     elements = np.full(layout.span() + 2, poison(what), what.numpy)
     low = 0.25 if forward.op.name in POSITIVE else -2.0
+    values: Any
     if what.category >= 2:
         values = random.uniform(low, 2.0, shape)
     else:
