@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
-# Below this many bytes a copy through the pipe costs less than the bookkeeping of a segment.
+# Below these numbers of bytes a copy through the pipe costs less than the bookkeeping of a segment:
+# for an array, and for the pickle of all the rest.
 SMALL = 16 * 1024
+SHORT = 128 * 1024
 # Cache lines: arrays that share a segment start on different ones.
 _ALIGNMENT = 64
 # Free segments that a worker keeps for later batches; further ones are given back to the system.
@@ -197,7 +199,7 @@ class Arena:
         stream, buffers = _pickle(value, self)
         found = [self._locate(buffer) for buffer in buffers]
         foreign = [raw for raw, piece in zip(buffers, found, strict=True) if piece is None]
-        if len(stream) > SMALL and CAN_SHARE and not self.is_full:
+        if len(stream) > SHORT and CAN_SHARE and not self.is_full:
             *copied, stream_piece = self._copy_in([*foreign, np.frombuffer(stream, np.uint8)])
             place: bytes | Piece = stream_piece
         else:
@@ -288,14 +290,16 @@ def _reduce_tensor(t: Tensor) -> tuple[Any, ...]:
             "return tensor.detach()"
         )
     array = t.detach().numpy()
-    # Dense but permuted elements (channels last, a transpose) keep their order in memory.
-    order = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
-    if not array.transpose(order).flags.c_contiguous:
-        array, order = np.ascontiguousarray(array), list(range(array.ndim))
-    dense = array.transpose(order)
+    order = None
+    if not array.flags.c_contiguous:
+        # Dense but permuted elements (channels last, a transpose) keep their order in memory.
+        order = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
+        if not array.transpose(order).flags.c_contiguous:
+            array, order = np.ascontiguousarray(array), None
+    dense = array if order is None else array.transpose(order)
     flat = pickle.PickleBuffer(dense.reshape(-1).view(np.uint8).data)
-    state = t.__dict__ or None
-    return _tensor, (type(t), flat, t.dtype, dense.shape, order, t.requires_grad), state
+    parts = (type(t), flat, t.dtype, dense.shape, order, t.requires_grad)
+    return _tensor, parts, t.__dict__ or None
 
 
 def _tensor(
@@ -303,7 +307,7 @@ def _tensor(
     flat: Any,
     dtype: Dtype,
     shape: tuple[int, ...],
-    order: list[int],
+    order: list[int] | None,
     requires_grad: bool,
 ) -> Tensor:
     """A tensor over the bytes in ``flat``."""
@@ -311,8 +315,10 @@ def _tensor(
     if not array.flags.writeable:
         array = array.copy()
     dense = array.view(dtype.numpy).reshape(shape)
-    t = from_native(kind_of(CPU, dtype), dense.transpose(np.argsort(order)))
-    t.requires_grad_(requires_grad)
+    elements = dense if order is None else dense.transpose(np.argsort(order))
+    t = from_native(kind_of(CPU, dtype), elements)
+    if requires_grad:
+        t.requires_grad_()
     return t if cls is Tensor else t.as_subclass(cls)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import flambeau as fb
 from flambeau.data import transport
-from flambeau.data.transport import SMALL, Arena, Reader
+from flambeau.data.transport import SHORT, SMALL, Arena, Reader
 
 pytestmark = pytest.mark.skipif(not transport.CAN_SHARE, reason="no shared memory on this system")
 
@@ -86,9 +86,9 @@ def test_received_arrays_are_writable(link):
 
 
 def test_a_long_pickle_travels_in_shared_memory(link):
-    message = link.send("x" * 10 * SMALL)
+    message = link.send("x" * 2 * SHORT)
     assert isinstance(message.stream, transport.Piece)
-    assert link.receive() == "x" * 10 * SMALL
+    assert link.receive() == "x" * 2 * SHORT
     assert link.give_back() == [0]
 
 
@@ -177,7 +177,7 @@ def test_without_memfd_a_temporary_file_serves(link, monkeypatch):
 
 def test_without_file_passing_all_travels_in_the_pipe(link, monkeypatch):
     monkeypatch.setattr(transport, "CAN_SHARE", False)
-    message = link.arena.encode("batch", 0, [np.zeros(20_000), "x" * 2 * SMALL])
+    message = link.arena.encode("batch", 0, [np.zeros(20_000), "x" * 2 * SHORT])
     assert message.pieces == []
     assert isinstance(message.stream, bytes)
 
