@@ -179,3 +179,128 @@ def hardtanh(self: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tenso
     """x limited to [min_val, max_val]."""
     result: Tensor = self.clamp(min_val, max_val)
     return result
+
+
+
+
+@composite("selu(Tensor self) -> Tensor", **{**_F, "namespaces": _BOTH, "inplace": True})
+def selu(self: Tensor) -> Tensor:
+    """The self-normalising exponential unit (Klambauer et al., 2017)."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    negative = self.clamp(max=0).expm1() * (alpha * scale)
+    result: Tensor = where(self > 0, self * scale, negative)
+    return result
+
+
+@composite(
+    "celu(Tensor self, Scalar alpha=1.0) -> Tensor",
+    **{**_F, "namespaces": _BOTH, "inplace": True},
+)
+def celu(self: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where positive, else ``alpha * (exp(x / alpha) - 1)``."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    negative = (self.clamp(max=0) / alpha).expm1() * alpha
+    result: Tensor = where(self > 0, self, negative)
+    return result
+
+
+@composite("mish(Tensor self) -> Tensor", **_F)
+def mish(self: Tensor) -> Tensor:
+    """x * tanh(softplus(x))."""
+    result: Tensor = self * tanh(softplus(self))
+    return result
+
+
+@composite("hardsigmoid(Tensor self) -> Tensor", **_F)
+def hardsigmoid(self: Tensor) -> Tensor:
+    """x / 6 + 1/2, limited to [0, 1]."""
+    result: Tensor = (self + 3).clamp(0, 6) / 6
+    return result
+
+
+@composite("hardswish(Tensor self) -> Tensor", **_F)
+def hardswish(self: Tensor) -> Tensor:
+    """x * hardsigmoid(x)."""
+    result: Tensor = self * (self + 3).clamp(0, 6) / 6
+    return result
+
+
+@composite("softsign(Tensor self) -> Tensor", **_F)
+def softsign(self: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+    result: Tensor = self / (1 + self.abs())
+    return result
+
+
+@composite("tanhshrink(Tensor self) -> Tensor", **_F)
+def tanhshrink(self: Tensor) -> Tensor:
+    """x - tanh(x)."""
+    result: Tensor = self - tanh(self)
+    return result
+
+
+@composite("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", **{**_F, "namespaces": _BOTH})
+def hardshrink(self: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where its magnitude is above ``lambd``, else 0."""
+    result: Tensor = where((self >= -lambd) & (self <= lambd), 0.0, self)
+    return result
+
+
+@composite("softshrink(Tensor self, float lambd=0.5) -> Tensor", **_F)
+def softshrink(self: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved towards 0 by ``lambd``, 0 if nearer."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    result: Tensor = where(self > lambd, self - lambd, where(self < -lambd, self + lambd, 0.0))
+    return where(self != self, self, result)  # type: ignore[no-any-return]
+
+
+@composite(
+    "threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor",
+    **{**_F, "namespaces": _BOTH, "inplace": True,
+       "samples": lambda make: iter([sample(make(3, 4), 0.5, 0.2)])},
+)
+def threshold(self: Tensor, threshold: Any, value: Any) -> Tensor:
+    """x where above the threshold, else a value."""
+    result: Tensor = where(self <= threshold, value, self)
+    return result
+
+
+@composite(
+    "glu(Tensor self, int dim=-1) -> Tensor",
+    **{**_F, "samples": lambda make: iter([sample(make(3, 4)), sample(make(4, 3), 0)])},
+)
+def glu(self: Tensor, dim: int = -1) -> Tensor:
+    """The first half of a dimension times the sigmoid of the second."""
+    if not self.ndim:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    dim = wrap_dim(dim, self.ndim)
+    if self.shape[dim] % 2:
+        raise RuntimeError(
+            f"Halving dimension must be even, but dimension {dim} is size {self.shape[dim]}")
+    first, second = self.chunk(2, dim)
+    result: Tensor = first * sigmoid(second)
+    return result
+
+
+@composite(
+    "prelu(Tensor self, Tensor weight) -> Tensor",
+    **{**_F, "namespaces": _BOTH, "method": True,
+       "samples": lambda make: iter([sample(make(2, 3, 4), make(3)), sample(make(2, 3), make(1))])},
+)
+def prelu(self: Tensor, weight: Tensor) -> Tensor:
+    """x where positive, else ``weight * x`` with one weight, or one per channel."""
+    if weight.numel() != 1:
+        if not self.ndim:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        channels = self.shape[1] if self.ndim > 1 else 1
+        if channels != weight.numel():
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                f"{weight.numel()} and channel size = {channels}.")
+        weight = weight.reshape([-1 if d == 1 else 1 for d in range(self.ndim)])
+    else:
+        weight = weight.reshape(())
+    result: Tensor = where(self > 0, self, weight * self)
+    return result
