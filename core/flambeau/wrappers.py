@@ -20,7 +20,7 @@ from flambeau.typecheck import NUMBERS
 
 AUGMENTED: Final = (
     "__add__", "__sub__", "__mul__", "__truediv__", "__floordiv__", "__mod__", "__pow__",
-    "__and__", "__or__", "__xor__",
+    "__and__", "__or__", "__xor__", "__lshift__", "__rshift__",
 )
 NUMPY_NAMES: Final = {"axis": "dim", "keepdims": "keepdim"}
 
@@ -40,7 +40,7 @@ def build(op: Op) -> None:
     op.function = _compile(op, op.name, source)
     for method in op.methods:
         function = op.function
-        if method.startswith("__") and op.template == "binary":
+        if method.startswith("__") and len(op.schema.tensor_positions) == 2:
             function = _compile(op, op.name, source.replace("  return call(", "  return operate("))
         setattr(Tensor, method, function)
     if op.inplace:

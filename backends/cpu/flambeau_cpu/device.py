@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -12,6 +13,11 @@ from flambeau.backend import dtype as DType
 from flambeau_cpu.kernels import TABLE
 
 ALIGNMENT: Final = 64
+
+# log(-1), 1 / 0 and exp(1000) have results that users expect; NumPy's warnings name lines of
+# ours.  Filtered once: np.errstate around every kernel would double the cost of small ones.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"flambeau")
+
 _strides: Final[dict[tuple[tuple[int, ...], int], tuple[int, ...]]] = {}
 
 

@@ -8,7 +8,17 @@ from typing import Any
 from flambeau import dtypes
 from flambeau.promotion import computation_type, elementwise_plan, pointwise
 from flambeau.registry import Plan, composite, primitive
-from flambeau.samples import Make, Sample, binary, broadcast_errors, sample, unary, unary_errors
+from flambeau.samples import (
+    ErrorSample,
+    Make,
+    Sample,
+    binary,
+    broadcast_errors,
+    error,
+    sample,
+    unary,
+    unary_errors,
+)
 from flambeau.tensor import Tensor
 
 _ordered = pointwise("bool", refuse={"complex": "comparison is not supported for complex tensors"})
@@ -23,28 +33,28 @@ def _compare_samples(make: Make) -> Iterator[Sample]:
 eq = primitive(
     "eq(Tensor self, Operand other) -> Tensor",
     doc="Where elements are equal; NaN is not equal to itself.",
-    rule=pointwise("bool"), template="binary", formula="self == other", dtypes="all",
+    rule=pointwise("bool"), template="binary", formula="self == other", dtypes="all", inplace=True,
     aliases=("__eq__",), samples=_compare_samples, errors=broadcast_errors,
 )
 
 lt = primitive(
     "lt(Tensor self, Operand other) -> Tensor",
     doc="Where elements are less.",
-    rule=_ordered, template="binary", formula="self < other", dtypes="real",
+    rule=_ordered, template="binary", formula="self < other", dtypes="real", inplace=True,
     aliases=("__lt__", "less"), samples=_compare_samples, errors=broadcast_errors,
 )
 
 le = primitive(
     "le(Tensor self, Operand other) -> Tensor",
     doc="Where elements are less or equal.",
-    rule=_ordered, template="binary", formula="self <= other", dtypes="real",
+    rule=_ordered, template="binary", formula="self <= other", dtypes="real", inplace=True,
     aliases=("__le__", "less_equal"), samples=_compare_samples, errors=broadcast_errors,
 )
 
 
 @composite(
     "ne(Tensor self, Operand other) -> Tensor", aliases=("__ne__", "not_equal"), dtypes="all",
-    samples=_compare_samples, errors=broadcast_errors,
+    inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
 def ne(self: Tensor, other: Any) -> Tensor:
     """Where elements differ."""
@@ -65,7 +75,7 @@ def _swapped(op: Any, self: Tensor, other: Any) -> Tensor:
 
 @composite(
     "gt(Tensor self, Operand other) -> Tensor", aliases=("__gt__", "greater"), dtypes="real",
-    samples=_compare_samples, errors=broadcast_errors,
+    inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
 def gt(self: Tensor, other: Any) -> Tensor:
     """Where elements are greater."""
@@ -74,7 +84,7 @@ def gt(self: Tensor, other: Any) -> Tensor:
 
 @composite(
     "ge(Tensor self, Operand other) -> Tensor", aliases=("__ge__", "greater_equal"), dtypes="real",
-    samples=_compare_samples, errors=broadcast_errors,
+    inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
 def ge(self: Tensor, other: Any) -> Tensor:
     """Where elements are greater or equal."""
@@ -142,7 +152,7 @@ def _where_method(self: Tensor, condition: Tensor, other: Any) -> Any:
     return where(condition, self, other)
 
 
-Tensor.where = _where_method
+Tensor.where = _where_method  # type: ignore[attr-defined]
 
 
 # ---- bits --------------------------------------------------------------------------------------
@@ -229,27 +239,104 @@ def isnan(self: Tensor) -> Tensor:
     return result
 
 
-@composite("isinf(Tensor self) -> Tensor", dtypes="real", samples=unary(), errors=unary_errors)
-def isinf(self: Tensor) -> Tensor:
-    """Where elements are infinite."""
+@composite("isinf(Tensor self) -> Tensor", dtypes="all", samples=unary(), errors=unary_errors)
+def isinf(self: Tensor) -> Any:
+    """Where elements, or a part of a complex one, are infinite."""
     if self.dtype.category < 2:
-        return ne(self, self)  # type: ignore[no-any-return]
+        return ne(self, self)
     if self.dtype.is_complex:
         from flambeau.ops.complex import imag, real
 
-        either: Tensor = logical_or(isinf(real(self)), isinf(imag(self)))
-        return either
-    result: Tensor = eq(self.abs(), float("inf"))
-    return result
+        return logical_or(isinf(real(self)), isinf(imag(self)))
+    return eq(self.abs(), float("inf"))
+
+
+@composite("isposinf(Tensor self) -> Tensor", dtypes="real", samples=unary(), errors=unary_errors)
+def isposinf(self: Tensor) -> Any:
+    """Where elements are positive infinity."""
+    if self.dtype.is_complex:
+        raise RuntimeError("isposinf does not support complex inputs.")
+    return ne(self, self) if self.dtype.category < 2 else eq(self, float("inf"))
+
+
+@composite("isneginf(Tensor self) -> Tensor", dtypes="real", samples=unary(), errors=unary_errors)
+def isneginf(self: Tensor) -> Any:
+    """Where elements are negative infinity."""
+    if self.dtype.is_complex:
+        raise RuntimeError("isneginf does not support complex inputs.")
+    return ne(self, self) if self.dtype.category < 2 else eq(self, float("-inf"))
 
 
 @composite("isfinite(Tensor self) -> Tensor", dtypes="all", samples=unary(), errors=unary_errors)
-def isfinite(self: Tensor) -> Tensor:
+def isfinite(self: Tensor) -> Any:
     """Where elements are neither infinite nor NaN."""
-    if self.dtype.category < 2:
-        return eq(self, self)  # type: ignore[no-any-return]
-    result: Tensor = lt(self.abs(), float("inf"))
-    return result
+    return eq(self, self) if self.dtype.category < 2 else lt(self.abs(), float("inf"))
+
+
+@composite("isreal(Tensor self) -> Tensor", dtypes="all", samples=unary(), errors=unary_errors)
+def isreal(self: Tensor) -> Any:
+    """Where the imaginary part is 0."""
+    from flambeau.ops.complex import imag
+
+    if self.dtype.is_complex:
+        return eq(imag(self), 0)
+    return bitwise_or(eq(self, self), True)
+
+
+# ---- closeness ---------------------------------------------------------------------------------
+def _close_samples(make: Make) -> Iterator[Sample]:
+    x = make(3, 4)
+    yield sample(x, x.clone())
+    yield sample(x, make(3, 4))
+    yield sample(x, make(4), 0.5, 1.0)
+    yield sample(x, x.clone(), equal_nan=True)
+    yield sample(make(0, 4), make(4))
+
+
+def _close_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "rtol must be", make(3), make(3), rtol=-1.0)
+    yield error(RuntimeError, "atol must be", make(3), make(3), atol=-1.0)
+    yield error(RuntimeError, "must match the size", make(3), make(2))
+
+
+@composite(
+    "isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, "
+    "bool equal_nan=False) -> Tensor",
+    dtypes="all", out=False, samples=_close_samples, errors=_close_errors,
+)
+def isclose(
+    self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Any:
+    """Where ``|self - other| <= atol + rtol * |other|``, or both are the same."""
+    if self.dtype is not other.dtype:
+        raise RuntimeError(
+            f"isclose: expected both tensors to have one dtype, but {self.dtype.name} did not "
+            f"match {other.dtype.name}"
+        )
+    for name, bound in (("rtol", rtol), ("atol", atol)):
+        if bound < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {bound}")
+    close = eq(self, other)
+    if equal_nan and self.dtype.category > 1:
+        close = bitwise_or(close, bitwise_and(isnan(self), isnan(other)))
+    if not rtol and not atol:
+        return close
+    if self.dtype.category < 2:  # differences of integers may not fit into their type
+        self, other = (t.to(dtypes.float64) for t in (self, other))
+    apart = (self - other).abs()
+    return bitwise_or(close, bitwise_and(isfinite(apart), le(apart, atol + (rtol * other).abs())))
+
+
+@composite(
+    "allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, "
+    "bool equal_nan=False) -> bool",
+    dtypes="all", out=False, samples=_close_samples, errors=_close_errors,
+)
+def allclose(
+    self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Any:
+    """Whether all elements are close, see :func:`isclose`."""
+    return bool(isclose(self, other, rtol, atol, equal_nan).all())
 
 
 def _equal_samples(make: Make) -> Iterator[Sample]:

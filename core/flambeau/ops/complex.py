@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from flambeau.dispatch import from_storage
+import math
+from typing import Any
+
 from flambeau.kind import kind_of
 from flambeau.layout import Layout
+from flambeau.ops.pointwise import atan2, cos, sin, to_floating, zeros_like_gradient
 from flambeau.registry import composite
 from flambeau.samples import error, sample, unary, unary_errors
-from flambeau.tensor import Tensor
+from flambeau.tensor import Tensor, from_storage
 
 
 def _real_view(self: Tensor) -> Tensor:
@@ -51,13 +54,31 @@ def view_as_complex(self: Tensor) -> Tensor:
 
 
 @composite("conj(Tensor self) -> Tensor", dtypes="all", out=False, samples=unary(),
-           errors=unary_errors, aliases=("conj_physical",))
-def conj(self: Tensor) -> Tensor:
+           errors=unary_errors)
+def conj(self: Tensor) -> Any:
     """The complex conjugate; real tensors as they are."""
-    if not self.dtype.is_complex:
-        return self
-    result: Tensor = complex(real(self), -imag(self))
-    return result
+    return complex(real(self), -imag(self)) if self.dtype.is_complex else self
+
+
+@composite("conj_physical(Tensor self) -> Tensor", dtypes="all", inplace=True, samples=unary(),
+           errors=unary_errors)
+def conj_physical(self: Tensor) -> Any:
+    """The complex conjugate; real tensors as they are."""
+    return conj(self)
+
+
+@composite("resolve_conj(Tensor self) -> Tensor", dtypes="all", out=False, samples=unary(),
+           errors=unary_errors)
+def resolve_conj(self: Tensor) -> Any:
+    """The tensor itself: conjugation is never put off here."""
+    return self
+
+
+@composite("resolve_neg(Tensor self) -> Tensor", dtypes="all", out=False, samples=unary(),
+           errors=unary_errors)
+def resolve_neg(self: Tensor) -> Any:
+    """The tensor itself: negation is never put off here."""
+    return self
 
 
 def real(input: Tensor) -> Tensor:
@@ -99,4 +120,42 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     return result
 
 
-Tensor.real, Tensor.imag = property(real), property(imag)
+Tensor.real = property(real)  # type: ignore[attr-defined]
+Tensor.imag = property(imag)  # type: ignore[attr-defined]
+
+
+def _angle_grad(g: Tensor, self: Tensor) -> Any:
+    if not self.dtype.is_complex:
+        return zeros_like_gradient(g)
+    from flambeau.ops.compare import where
+
+    a, b = real(self), imag(self)
+    square = a * a + b * b
+    turn = where(square == 0, 0.0, g / where(square == 0, 1.0, square))
+    return complex(-b * turn, a * turn)
+
+
+@composite(
+    "angle(Tensor self) -> Tensor", dtypes="all", derivatives={"self": _angle_grad},
+    samples=unary(), errors=unary_errors,
+)
+def angle(self: Tensor) -> Any:
+    """The angle of complex numbers in radians; of real ones 0, or pi below 0, and NaN of NaN."""
+    if self.dtype.is_complex:
+        return atan2(imag(self), real(self))
+    from flambeau.ops.compare import isnan, where
+
+    x = to_floating(self)
+    return where(isnan(x), x, where(x < 0, math.pi, x * 0))
+
+
+@composite(
+    "polar(Tensor abs, Tensor angle) -> Tensor", dtypes="floating", method=False,
+    samples=lambda make: iter([
+        sample(make(3, low=0), make(3)), sample(make(3, 1, low=0), make(2))]),
+    errors=lambda make: iter([
+        error(RuntimeError, "same dtype|Expected", make(3), make.index(2, 3))]),
+)
+def polar(abs: Tensor, angle: Tensor) -> Any:
+    """Complex numbers from their sizes and angles."""
+    return complex(abs * cos(angle), abs * sin(angle))

@@ -24,6 +24,31 @@ from flambeau.tensor import Tensor
 _to_float = pointwise(minimum="float")
 
 
+def to_floating(x: Tensor) -> Tensor:
+    """Integers and booleans as the default floating type, other tensors as they are."""
+    if x._kind.dtype.category >= 2:
+        return x
+    return x.to(dtypes.get_default_dtype())  # type: ignore[no-any-return]
+
+
+def floating_type(*operands: Any) -> dtypes.dtype:
+    """The promoted dtype of operands, the default floating type for integers and booleans."""
+    compute = computation_type(*operands)
+    return compute if compute.category >= 2 else dtypes.get_default_dtype()
+
+
+def as_tensors(self: Any, other: Any, what: dtypes.dtype) -> tuple[Tensor, Tensor]:
+    """Two operands, of which one at least is a tensor, as tensors of a dtype."""
+    from flambeau.ops.create import scalar_tensor
+
+    place = (self if isinstance(self, Tensor) else other).device
+    a, b = (
+        x.to(what) if isinstance(x, Tensor) else scalar_tensor(x, dtype=what, device=place)
+        for x in (self, other)
+    )
+    return a, b
+
+
 # ---- of one tensor -----------------------------------------------------------------------------
 def _no_bool(name: str, instead: str) -> dict[str, str]:
     return {"bool": f"{name}: a bool tensor is not supported. {instead}"}
@@ -36,12 +61,13 @@ neg = primitive(
         "bool": "Negation, the `-` operator, on a bool tensor is not supported. If you are trying "
         "to invert a mask, use the `~` or `logical_not()` operator instead."
     }),
-    template="unary", formula="-self", dtypes="numeric", inplace=True, aliases=("__neg__",),
+    template="unary", formula="-self", dtypes="numeric", inplace=True,
+    aliases=("__neg__", "negative"),
     derivatives={"self": lambda g: -g}, samples=unary(), errors=unary_errors,
 )
 
 
-def _abs_grad(g: Tensor, self: Tensor) -> Tensor:
+def _abs_grad(g: Tensor, self: Tensor) -> Any:
     return g * sgn(self) if self.dtype.is_complex else g * sign(self)
 
 
@@ -50,12 +76,13 @@ abs = primitive(
     doc="Absolute value; the modulus of complex numbers.",
     rule=pointwise("real"),
     template="unary", formula="abs(self)", dtypes="numeric", inplace=True,
-    aliases=("__abs__",), derivatives={"self": _abs_grad}, samples=unary(), errors=unary_errors,
+    aliases=("__abs__", "absolute"), derivatives={"self": _abs_grad}, samples=unary(),
+    errors=unary_errors,
 )
 
 sign = primitive(
     "sign(Tensor self) -> Tensor",
-    doc="-1, 0 or 1 by the sign of real numbers; NaN stays NaN.",
+    doc="-1, 0 or 1 by the sign of real numbers; 0 for NaN.",
     rule=pointwise(refuse={"complex": "Unlike NumPy, flambeau.sign doesn't allow complex tensors. "
                                       "Use flambeau.sgn() instead."}),
     template="unary", formula="sign(self)", dtypes="real", inplace=True,
@@ -100,7 +127,7 @@ sin = primitive(
     "sin(Tensor self) -> Tensor",
     doc="The sine of radians.",
     rule=_to_float, template="unary", formula="sin(self)", inplace=True,
-    derivatives={"self": lambda g, self: g * cos(self).conj()},
+    derivatives={"self": lambda g, self: g * self.cos().conj()},
     samples=unary(), errors=unary_errors,
 )
 
@@ -113,7 +140,7 @@ cos = primitive(
 )
 
 tanh = primitive(
-    "tanh(Tensor self) -> Tensor",
+    "tanh(Tensor self) -> Tensor", namespaces=("", "nn.functional"),
     doc="The hyperbolic tangent.",
     rule=_to_float, template="unary", formula="tanh(self)", inplace=True,
     derivatives={"self": lambda g, out: g * (1 - out * out).conj()},
@@ -121,16 +148,16 @@ tanh = primitive(
 )
 
 erf = primitive(
-    "erf(Tensor self) -> Tensor",
+    "erf(Tensor self) -> Tensor", namespaces=("", "special"),
     doc="The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0.",
     rule=pointwise(minimum="float", refuse={"complex": "erf: complex is not supported"}),
     template="unary", formula="erf(self)", inplace=True,
-    derivatives={"self": lambda g, self: g * (1.1283791670955126 * exp(-self * self))},
+    derivatives={"self": lambda g, self: g * (exp(-self * self) * 1.1283791670955126)},
     samples=unary(), errors=unary_errors,
 )
 
 log1p = primitive(
-    "log1p(Tensor self) -> Tensor",
+    "log1p(Tensor self) -> Tensor", namespaces=("", "special"),
     doc="log(1 + x), exact for small x.",
     rule=_to_float, template="unary", formula="log1p(self)", inplace=True,
     derivatives={"self": lambda g, self: g / (self + 1).conj()},
@@ -138,7 +165,7 @@ log1p = primitive(
 )
 
 expm1 = primitive(
-    "expm1(Tensor self) -> Tensor",
+    "expm1(Tensor self) -> Tensor", namespaces=("", "special"),
     doc="exp(x) - 1, exact for small x.",
     rule=_to_float, template="unary", formula="expm1(self)", inplace=True,
     derivatives={"self": lambda g, out: g * (out.conj() + 1)},
@@ -240,7 +267,7 @@ def conj_of(operand: Any) -> Any:
         return operand.conjugate()
 
 
-def _div_other(g: Tensor, self: Any, other: Any) -> Tensor:
+def _div_other(g: Tensor, self: Any, other: Any) -> Any:
     return -g * conj_of((self / other) / other)
 
 
@@ -259,14 +286,17 @@ def _pow_rule(self: Any, exponent: Any) -> Plan:
     if compute.category == 1 and not isinstance(exponent, Tensor) and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     if compute is dtypes.bool:
-        compute = dtypes.int64 if not isinstance(exponent, Tensor) else compute
+        raise NotImplementedError(
+            "pow is not implemented for bool. Convert one of the operands, say with .long().")
     return elementwise_plan((self, exponent), compute)
 
 
-def _pow_self(g: Tensor, self: Any, exponent: Any) -> Tensor:
+def _pow_self(g: Tensor, self: Any, exponent: Any) -> Any:
     if not isinstance(exponent, Tensor):
         if exponent == 0:
             return zeros_like_gradient(g)
+        if exponent == 2:
+            return g * conj_of(self * 2)
         return g * conj_of(exponent * self ** (exponent - 1))
     from flambeau.ops.compare import where
 
@@ -274,7 +304,7 @@ def _pow_self(g: Tensor, self: Any, exponent: Any) -> Tensor:
     return g * conj_of(power)
 
 
-def _pow_exponent(g: Tensor, self: Any, exponent: Any, out: Tensor) -> Tensor:
+def _pow_exponent(g: Tensor, self: Any, exponent: Any, out: Tensor) -> Any:
     """d/dy x^y = x^y log x, and 0 where x is 0 and y is not negative."""
     from flambeau.ops.compare import where
 
@@ -316,8 +346,8 @@ maximum = primitive(
     doc="The greater of two elements; NaN if either is NaN.",
     rule=pointwise(refuse={"complex": "maximum not implemented for complex tensors."}),
     template="binary", formula="maximum(self, other)", dtypes="real",
-    derivatives={"self": lambda g, self, other: _share(g, self, other, self >= other),
-                 "other": lambda g, self, other: _share(g, self, other, self < other)},
+    derivatives={"self": lambda g, self, other: _share(g, self, other, self < other),
+                 "other": lambda g, self, other: _share(g, self, other, other < self)},
     samples=binary(), errors=broadcast_errors,
 )
 
@@ -326,18 +356,17 @@ minimum = primitive(
     doc="The smaller of two elements; NaN if either is NaN.",
     rule=pointwise(refuse={"complex": "minimum not implemented for complex tensors."}),
     template="binary", formula="minimum(self, other)", dtypes="real",
-    derivatives={"self": lambda g, self, other: _share(g, self, other, self <= other),
-                 "other": lambda g, self, other: _share(g, self, other, self > other)},
+    derivatives={"self": lambda g, self, other: _share(g, self, other, other < self),
+                 "other": lambda g, self, other: _share(g, self, other, self < other)},
     samples=binary(), errors=broadcast_errors,
 )
 
 
-def _share(g: Tensor, self: Any, other: Any, wins: Tensor) -> Tensor:
-    """The winner's gradient; half of it each where both are equal."""
+def _share(g: Tensor, self: Any, other: Any, loses: Any) -> Any:
+    """Nothing where this operand loses; half each where both are equal."""
     from flambeau.ops.compare import where
 
-    half: Tensor = where(self == other, g * 0.5, where(wins, g, 0.0))
-    return half
+    return where(loses, 0.0, where(self == other, g * 0.5, g))
 
 
 remainder = primitive(
@@ -348,7 +377,7 @@ remainder = primitive(
     template="binary", formula="remainder(self, other)", dtypes="real", inplace=True,
     aliases=("__mod__",),
     derivatives={"self": lambda g: g,
-                 "other": lambda g, self, other: -g * floor(self / other)},
+                 "other": lambda g, self, other: -g * div(self, other, rounding_mode="floor")},
     samples=binary(0.7, 2), errors=broadcast_errors,
 )
 
@@ -378,7 +407,7 @@ def _div_samples(make: Make) -> Iterator[Sample]:
     "div(Operand self, Operand other, *, str? rounding_mode=None) -> Tensor",
     samples=_div_samples, errors=_div_errors, inplace=True, aliases=("divide",),
 )
-def div(self: Any, other: Any, rounding_mode: str | None = None) -> Tensor:
+def div(self: Any, other: Any, rounding_mode: str | None = None) -> Any:
     """The quotient of elements; ``rounding_mode`` None, "trunc" (towards 0) or "floor"."""
     if rounding_mode is None:
         quotient: Tensor = true_divide(self, other)
@@ -399,11 +428,34 @@ def div(self: Any, other: Any, rounding_mode: str | None = None) -> Tensor:
 @composite(
     "rsub(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor", samples=binary(),
     errors=broadcast_errors, aliases=("__rsub__",),
+    derivatives={"self": lambda g, alpha: -_scaled(g, alpha), "other": lambda g: g},
 )
-def rsub(self: Tensor, other: Any, alpha: Any = 1) -> Tensor:
+def rsub(self: Tensor, other: Any, alpha: Any = 1) -> Any:
     """The difference ``other - alpha * self``."""
-    difference: Tensor = sub(other, self, alpha=alpha)
-    return difference
+    return sub(other, self, alpha=alpha)
+
+
+@composite(
+    "rdiv(Tensor self, Operand other) -> Tensor", namespaces=("_internal",),
+    aliases=("__rtruediv__", "__rdiv__"),
+    derivatives={"self": lambda g, self, out: -g * conj_of(out / self),
+                 "other": lambda g, self: g / conj_of(self)},
+    samples=lambda make: iter([sample(make(3, 4, low=0.5, high=2), 2.0)]),
+)
+def rdiv(self: Tensor, other: Any) -> Any:
+    """``other / self``: Python's operator with a number on the left."""
+    return true_divide(other, self)
+
+
+@composite(
+    "positive(Tensor self) -> Tensor", dtypes="numeric", out=False, aliases=("__pos__",),
+    samples=unary(), errors=unary_errors,
+)
+def positive(self: Tensor) -> Any:
+    """The tensor itself."""
+    if self.dtype is dtypes.bool:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return self
 
 
 @composite(
@@ -420,23 +472,3 @@ def sgn(self: Tensor) -> Tensor:
     size = abs(self)
     result: Tensor = where(size == 0, number(0, self.dtype), self / where(size == 0, 1, size))
     return result
-
-
-@composite(
-    "reversed_divide(Tensor self, Scalar other) -> Tensor", namespaces=("_internal",),
-    aliases=("__rtruediv__",), samples=lambda make: iter([sample(make(3, low=1, high=2), 2.0)]),
-)
-def reversed_divide(self: Tensor, other: Any) -> Tensor:
-    """The quotient ``other / self`` of a number and a tensor."""
-    quotient: Tensor = true_divide(other, self)
-    return quotient
-
-
-@composite(
-    "reversed_pow(Tensor self, Scalar other) -> Tensor", namespaces=("_internal",),
-    aliases=("__rpow__",), samples=lambda make: iter([sample(make(3), 2.0)]),
-)
-def reversed_pow(self: Tensor, other: Any) -> Tensor:
-    """The power ``other ** self`` of a number."""
-    power: Tensor = pow(other, self)
-    return power

@@ -50,7 +50,7 @@ def _prod_rule(self: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any 
     return plan
 
 
-def _prod_grad(g: Tensor, self: Tensor, out: Tensor, dim: Any, keepdim: bool) -> Tensor:
+def _prod_grad(g: Tensor, self: Tensor, out: Tensor, dim: Any, keepdim: bool) -> Any:
     """out / x where no factor is 0, else the product of the others, by two scans."""
     from flambeau.ops.pointwise import conj_of
 
@@ -59,7 +59,7 @@ def _prod_grad(g: Tensor, self: Tensor, out: Tensor, dim: Any, keepdim: bool) ->
         return g * conj_of(restore_dims(out, self.shape, dim, keepdim) / self)
     if dim is None:
         flat = self.reshape(-1)
-        return (g.reshape(-1) * conj_of(_others(flat, 0))).reshape(self.shape)  # type: ignore[no-any-return]
+        return (g.reshape(-1) * conj_of(_others(flat, 0))).reshape(self.shape)
     return g * conj_of(_others(self, dim))
 
 
@@ -90,9 +90,10 @@ prod = primitive(
 
 def _extreme_grad(
     g: Tensor, self: Tensor, out: Tensor, dim: Any, keepdim: bool
-) -> Tensor:
+) -> Any:
     """Shared equally among the elements that attain the extreme."""
-    hit = self == restore_dims(out, self.shape, dim, keepdim)
+    extreme = restore_dims(out, self.shape, dim, keepdim)
+    hit = (self == extreme) | ((self != self) & (extreme != extreme))
     dims = reduced_dims(dim, self.ndim)
     count = hit.sum(dims if dims is not None else None, keepdim=True)
     return restore_dims(g, self.shape, dim, keepdim) * hit / count
@@ -167,7 +168,7 @@ def _mean_errors(make: Make) -> Iterator[ErrorSample]:
     "mean(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
     samples=_sum_samples, errors=_mean_errors,
     derivatives={"self": lambda g, self_shape, dim, keepdim: (
-        restore_dims(g, self_shape, dim, keepdim) / _count(self_shape, dim)).expand(self_shape)},
+        restore_dims(g, self_shape, dim, keepdim) / count_of(self_shape, dim)).expand(self_shape)},
 )
 def mean(self: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """The arithmetic mean; NaN over no elements."""
@@ -180,12 +181,103 @@ def mean(self: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None
     if dtype is not None:
         self = cast(self, dtype)
     total: Tensor = sum(self, dim, keepdim)
-    return total / _count(self.shape, dim)
+    return total / count_of(self.shape, dim)
 
 
-def _count(shape: Sequence[int], dim: Any) -> int:
+def count_of(shape: Sequence[int], dim: Any) -> int:
     """Number of elements that one result of a reduction comes from."""
     from flambeau.layout import product
 
     dims = reduced_dims(dim, len(shape))
     return product(shape if dims is None else (shape[d] for d in dims))
+
+
+# ---- truth -------------------------------------------------------------------------------------
+def _truth_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make.mask(3, 4))
+    yield sample(make.mask(3, 4), 0)
+    yield sample(make(3, 4), -1, keepdim=True)
+    yield sample(make(2, 3, 4), (0, 2))
+    yield sample(make(0, 3), 0)
+    yield sample(make.mask(4, 3).t(), 1)
+    yield sample(make())
+
+
+def _zeros_among(self: Tensor, dim: Any, keepdim: bool, wanted: bool) -> Tensor:
+    """How many elements are (not) zero; ``dim=()`` reduces nothing, as in PyTorch."""
+    hits = self != 0 if wanted else self == 0
+    if isinstance(dim, (tuple, list)) and not dim:
+        return hits
+    return sum(hits, dim, keepdim)  # type: ignore[no-any-return]
+
+
+def _truth(self: Tensor, holds: Tensor) -> Any:
+    """PyTorch answers in uint8 to a question in uint8."""
+    return holds.to(dtypes.uint8) if self.dtype is dtypes.uint8 else holds
+
+
+@composite(
+    "all(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes="all",
+    samples=_truth_samples, errors=dim_errors,
+)
+def all(self: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Whether no element is zero; true of no elements."""
+    return _truth(self, _zeros_among(self, dim, keepdim, False) == 0)
+
+
+@composite(
+    "any(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes="all",
+    samples=_truth_samples, errors=dim_errors,
+)
+def any(self: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Whether an element is not zero; false of no elements."""
+    return _truth(self, _zeros_among(self, dim, keepdim, True) != 0)
+
+
+@composite(
+    "count_nonzero(Tensor self, int[]? dim=None) -> Tensor", dtypes="all", out=False,
+    samples=lambda make: iter([sample(make(3, 4)), sample(make(3, 4), 0), sample(make(0, 3), 0),
+                               sample(make(2, 3, 4), (0, 2)), sample(make())]),
+    errors=dim_errors,
+)
+def count_nonzero(self: Tensor, dim: Any = None) -> Any:
+    """How many elements are not zero."""
+    return sum(self != 0, dim)
+
+
+# ---- without NaN -------------------------------------------------------------------------------
+def _without_nan(self: Tensor) -> Tensor:
+    from flambeau.ops.compare import where
+
+    return where(self != self, 0.0, self)  # type: ignore[no-any-return]
+
+
+@composite(
+    "nansum(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
+    dtypes="real", samples=_sum_samples, errors=dim_errors,
+)
+def nansum(self: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The sum, NaN counted as 0."""
+    if self.dtype.is_complex:
+        raise RuntimeError("nansum does not support complex inputs")
+    return sum(self if self.dtype.category < 2 else _without_nan(self), dim, keepdim, dtype=dtype)
+
+
+def _nanmean_errors(make: Make) -> Iterator[ErrorSample]:
+    yield from dim_errors(make)
+    yield error(RuntimeError, "floating point or complex", make.index(5, 3))
+
+
+@composite(
+    "nanmean(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
+    dtypes="floating_complex", samples=_sum_samples, errors=_nanmean_errors,
+)
+def nanmean(self: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+    """The mean of the elements that are not NaN."""
+    if self.dtype.category < 2:
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{self.dtype.name}"
+        )
+    total = sum(_without_nan(self), dim, keepdim, dtype=dtype)
+    return total / sum(self == self, dim, keepdim)

@@ -1,105 +1,201 @@
-"""Rounding and division with rounding."""
+"""Rounding, and division with rounding and remainders."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from flambeau import dtypes
 from flambeau.ops.compare import where
-from flambeau.ops.pointwise import floor, neg, remainder, round_half_even, true_divide
+from flambeau.ops.pointwise import (
+    abs,
+    as_tensors,
+    floor,
+    remainder,
+    round_half_even,
+    sign,
+    true_divide,
+    zeros_like_gradient,
+)
 from flambeau.promotion import computation_type
 from flambeau.registry import composite
-from flambeau.samples import binary, broadcast_errors, sample, unary, unary_errors
+from flambeau.samples import (
+    ErrorSample,
+    Make,
+    Sample,
+    binary,
+    broadcast_errors,
+    error,
+    sample,
+    unary,
+    unary_errors,
+)
 from flambeau.tensor import Tensor
 
 
-@composite("ceil(Tensor self) -> Tensor", dtypes="real", inplace=True, samples=unary(),
-           errors=unary_errors)
-def ceil(self: Tensor) -> Tensor:
+# ---- to integral values ------------------------------------------------------------------------
+def _rounding_errors(make: Make) -> Iterator[ErrorSample]:
+    yield from unary_errors(make)
+    yield error(RuntimeError, "complex", make(3).to(dtypes.complex64))
+
+
+def _refuse_complex(name: str, self: Tensor) -> None:
+    if self.dtype.is_complex:
+        raise RuntimeError(f"{name} is not supported for complex inputs")
+
+
+@composite(
+    "ceil(Tensor self) -> Tensor", dtypes="real", inplace=True,
+    derivatives={"self": zeros_like_gradient}, samples=unary(), errors=_rounding_errors,
+    aliases=("__ceil__",),
+)
+def ceil(self: Tensor) -> Any:
     """The smallest integer not below each value."""
-    if self.dtype.category < 2:
-        return self.clone()  # type: ignore[no-any-return]
-    result: Tensor = neg(floor(neg(self)))
-    return result
+    _refuse_complex("ceil", self)
+    return self.clone() if self.dtype.category < 2 else -floor(-self)
 
 
-@composite("trunc(Tensor self) -> Tensor", dtypes="real", inplace=True, samples=unary(),
-           errors=unary_errors, aliases=("fix",))
-def trunc(self: Tensor) -> Tensor:
+@composite(
+    "trunc(Tensor self) -> Tensor", dtypes="real", inplace=True, aliases=("fix", "__trunc__"),
+    derivatives={"self": zeros_like_gradient}, samples=unary(), errors=_rounding_errors,
+)
+def trunc(self: Tensor) -> Any:
     """The integer part, rounded towards 0."""
+    _refuse_complex("trunc", self)
+    return self.clone() if self.dtype.category < 2 else where(self < 0, ceil(self), floor(self))
+
+
+@composite(
+    "frac(Tensor self) -> Tensor", inplace=True, derivatives={"self": lambda g: g},
+    samples=unary(), errors=_rounding_errors,
+)
+def frac(self: Tensor) -> Any:
+    """The part behind the point, with the sign of the value."""
+    if self.dtype.category != 2:
+        raise RuntimeError(f"frac is not implemented for {self.dtype.name}")
+    return self - trunc(self)
+
+
+def _round_samples(make: Make) -> Iterator[Sample]:
+    yield from unary()(make)
+    if make.dtype.is_floating_point:
+        yield sample(make(3, 4), decimals=1)
+        yield sample(make(3, 4, low=-200, high=200), decimals=-1)
+
+
+@composite(
+    "round(Tensor self, *, int decimals=0) -> Tensor", namespaces=("", "special"), dtypes="real",
+    inplace=True, derivatives={"self": zeros_like_gradient}, samples=_round_samples,
+    errors=_rounding_errors,
+)
+def round(self: Tensor, decimals: int = 0) -> Any:
+    """The nearest number of so many decimals (before the point if negative), ties to even."""
+    _refuse_complex("round", self)
+    if not decimals:
+        return round_half_even(self)
     if self.dtype.category < 2:
-        return self.clone()  # type: ignore[no-any-return]
-    result: Tensor = where(self < 0, ceil(self), floor(self))
-    return result
+        raise NotImplementedError(f"round with decimals is not implemented for {self.dtype.name}")
+    scale = 10.0 ** (decimals if decimals > 0 else -decimals)
+    if decimals > 0:
+        return round_half_even(self * scale) / scale
+    return round_half_even(self / scale) * scale
+
+
+# ---- quotients ---------------------------------------------------------------------------------
+def _check_divisor(other: Any) -> None:
+    """Integer division by zero has no result.
+
+    Raises:
+        RuntimeError: "ZeroDivisionError", as PyTorch calls it.
+    """
+    if isinstance(other, Tensor):
+        divides = other.device.type == "meta" or not bool((other == 0).any())
+    else:
+        divides = other != 0
+    if not divides:
+        raise RuntimeError("ZeroDivisionError")
+
+
+def _no_gradient(g: Tensor) -> Any:
+    return zeros_like_gradient(g)
 
 
 @composite(
     "floor_divide(Operand self, Operand other) -> Tensor", dtypes="real", inplace=True,
-    samples=binary(0.5, 2), errors=broadcast_errors, aliases=("__floordiv__",),
+    derivatives={"self": _no_gradient, "other": _no_gradient}, aliases=("__floordiv__",),
+    samples=binary(0.5, 2), errors=broadcast_errors,
 )
-def floor_divide(self: Any, other: Any) -> Tensor:
+def floor_divide(self: Any, other: Any) -> Any:
     """The quotient rounded down."""
-    if computation_type(self, other).category < 2:
-        return _exact_quotient(self, other, remainder(self, other))
-    result: Tensor = floor(true_divide(self, other))
-    return result
-
-
-def trunc_divide(self: Any, other: Any) -> Tensor:
-    """The quotient rounded towards 0."""
-    if computation_type(self, other).category < 2:
-        from flambeau.ops.pointwise import abs, sign
-
-        rest = remainder(abs(self), abs(other)) * sign(self)
-        return _exact_quotient(self, other, rest)
-    result: Tensor = trunc(true_divide(self, other))
-    return result
-
-
-def _exact_quotient(self: Any, other: Any, rest: Tensor) -> Tensor:
-    """(self - rest) / other for integers, where the division leaves no remainder."""
-    if isinstance(other, Tensor) and bool((other == 0).any()):
-        raise RuntimeError("ZeroDivisionError")
-    if not isinstance(other, Tensor) and other == 0:
-        raise RuntimeError("ZeroDivisionError")
-    from flambeau import dtypes
-
-    exact: Tensor = true_divide((self - rest).to(dtypes.float64), other)
-    return exact.to(rest.dtype)  # type: ignore[no-any-return]
+    compute = computation_type(self, other)
+    if compute.category < 2:
+        _check_divisor(other)
+        return _exact_quotient(self, other, remainder(self, other), compute)
+    a, b = as_tensors(self, other, compute)
+    # Rounding a / b itself would be off by one where it is rounded up to an integer.
+    rest = fmod(a, b)
+    wrong_side = (rest != 0) & ((rest < 0) ^ (b < 0))
+    quotient = true_divide(a - rest, b) - wrong_side.to(compute)
+    return where(b == 0, true_divide(a, b), floor(quotient + 0.5))
 
 
 @composite(
-    "round(Tensor self, *, int decimals=0) -> Tensor", dtypes="real", inplace=True,
-    samples=lambda make: iter([sample(make(3, 4)), sample(make(3, 4), decimals=1)]),
-    errors=unary_errors, aliases=("__round__",),
+    "trunc_divide(Operand self, Operand other) -> Tensor", namespaces=("_internal",),
+    dtypes="real", derivatives={"self": _no_gradient, "other": _no_gradient},
+    samples=binary(0.5, 2), errors=broadcast_errors,
 )
-def round(self: Tensor, decimals: int = 0) -> Tensor:
-    """The nearest number with so many decimals, ties to even."""
-    if self.dtype.category < 2:
-        return self.clone()  # type: ignore[no-any-return]
-    if not decimals:
-        whole: Tensor = round_half_even(self)
-        return whole
-    scale = 10.0 ** abs(decimals)
-    scaled = self * scale if decimals > 0 else self / scale
-    rounded: Tensor = round_half_even(scaled)
-    return rounded / scale if decimals > 0 else rounded * scale
+def trunc_divide(self: Any, other: Any) -> Any:
+    """The quotient rounded towards 0."""
+    compute = computation_type(self, other)
+    if compute.category < 2:
+        _check_divisor(other)
+        return _exact_quotient(self, other, fmod(self, other), compute)
+    return trunc(true_divide(self, other))
 
 
-@composite("frac(Tensor self) -> Tensor", inplace=True, samples=unary(), errors=unary_errors)
-def frac(self: Tensor) -> Tensor:
-    """The part after the point, with the sign of x."""
-    return self - trunc(self)
+def _exact_quotient(self: Any, other: Any, rest: Tensor, compute: dtypes.dtype) -> Any:
+    """(self - rest) / other for integers, where the division leaves no remainder.
+
+    A double holds 53 bits: the first quotient is off by at most 2^11, and dividing what it
+    leaves, which is computed exactly modulo 2^64, finds by how much.
+    """
+
+    def near(top: Any) -> Any:
+        wide = top.to(dtypes.float64) if isinstance(top, Tensor) else float(top)
+        low = other.to(dtypes.float64) if isinstance(other, Tensor) else float(other)
+        return round_half_even(true_divide(wide, low)).to(compute)
+
+    first = near(self)
+    return first + near(self - rest - first * other)
 
 
 @composite(
     "fmod(Tensor self, Operand other) -> Tensor", dtypes="real", inplace=True,
+    derivatives={"self": lambda g: g,
+                 "other": lambda g, self, other: -g * trunc_divide(self, other)},
     samples=binary(0.7, 2), errors=broadcast_errors,
 )
-def fmod(self: Tensor, other: Any) -> Tensor:
-    """The remainder with the sign of the dividend, as C's."""
-    from flambeau.ops.pointwise import abs as magnitude
+def fmod(self: Tensor, other: Any) -> Any:
+    """The remainder with the sign of the dividend, as C's ``fmod``."""
+    size = abs(other) if isinstance(other, Tensor) else other if other > 0 else -other
+    if computation_type(self, other).category < 2:
+        _check_divisor(other)
+    return remainder(abs(self), size) * sign(self)
 
-    size = magnitude(other) if isinstance(other, Tensor) else abs(other)
-    rest = remainder(magnitude(self), size)
-    result: Tensor = where(self < 0, neg(rest), rest)
-    return result
+
+@composite(
+    "rfloordiv(Tensor self, Operand other) -> Tensor", namespaces=("_internal",),
+    aliases=("__rfloordiv__",), samples=lambda make: iter([sample(make(3, 4, low=0.5), 2.0)]),
+)
+def rfloordiv(self: Tensor, other: Any) -> Any:
+    """``other // self``."""
+    return floor_divide(other, self)
+
+
+@composite(
+    "rmod(Tensor self, Operand other) -> Tensor", namespaces=("_internal",),
+    aliases=("__rmod__",), samples=lambda make: iter([sample(make(3, 4, low=0.5), 2.0)]),
+)
+def rmod(self: Tensor, other: Any) -> Any:
+    """``other % self``."""
+    return remainder(other, self)

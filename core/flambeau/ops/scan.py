@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from flambeau import dtypes
+from flambeau import dtypes, return_types
 from flambeau.layout import wrap_dim
 from flambeau.promotion import cast
 from flambeau.registry import Plan, Result, composite, primitive
@@ -49,18 +49,123 @@ def reverse_cumsum(x: Tensor, dim: int) -> Tensor:
     "cumprod(Tensor self, int dim, *, dtype? dtype=None) -> Tensor", dtypes="numeric",
     samples=_scan_samples, errors=dim_errors, inplace=True,
 )
-def cumprod(self: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The running product along a dimension, in log2(n) doubling steps; of integers as int64."""
-    from flambeau.ops.join import cat
-
+def cumprod(self: Tensor, dim: int, dtype: Any = None) -> Any:
+    """The running product along a dimension; of integers as int64."""
     dim = wrap_dim(dim, self.ndim)
     out = dtype or (dtypes.int64 if self.dtype.category < 2 else self.dtype)
-    x = self.to(out)
-    if not x.ndim:
-        return x.clone()  # type: ignore[no-any-return]
-    n, reach = x.shape[dim], 1
+    (result,) = _doubling((self.to(out),), dim, lambda left, right: (left[0] * right[0],))
+    return result.clone() if result is self else result
+
+
+def _doubling(items: tuple[Tensor, ...], dim: int, combine: Any) -> Any:
+    """The running combination of tensors by an associative function, in log2(n) steps.
+
+    ``combine(left, right)`` takes and returns as many tensors as ``items``; with step 2^k it has
+    combined the 2^k elements before each one.
+    """
+    from flambeau.ops.join import cat
+
+    if not items[0].ndim:
+        return items
+    n, reach = items[0].shape[dim], 1
     while reach < n:
-        grown = x.narrow(dim, reach, n - reach) * x.narrow(dim, 0, n - reach)
-        x = cat([x.narrow(dim, 0, reach), grown], dim)
+        left = tuple(t.narrow(dim, 0, n - reach) for t in items)
+        right = tuple(t.narrow(dim, reach, n - reach) for t in items)
+        items = tuple(
+            cat([t.narrow(dim, 0, reach), grown], dim)
+            for t, grown in zip(items, combine(left, right), strict=True)
+        )
         reach *= 2
-    return x if x is not self else x.clone()
+    return items
+
+
+# ---- extremes ----------------------------------------------------------------------------------
+def _cumulative_extreme(self: Tensor, dim: int, beats: Any) -> Any:
+    """Running extremes and where they were last; NaN stays once it has come."""
+    from flambeau.ops.compare import where
+    from flambeau.ops.create import arange
+
+    dim = wrap_dim(dim, self.ndim)
+    if not self.ndim:
+        return self.clone(), self.new_zeros((), dtype=dtypes.int64)
+    n = self.shape[dim]
+    place = arange(n, device=self.device).reshape([n if d == dim else 1 for d in range(self.ndim)])
+
+    def later(left: Any, right: Any) -> Any:
+        (a, i), (b, j) = left, right
+        takes = (b != b) | ((a == a) & beats(b, a))
+        return where(takes, b, a), where(takes, j, i)
+
+    return _doubling((self.clone(), place.expand(self.shape).clone()), dim, later)
+
+
+_extreme_facts: Any = {
+    "namespaces": ("_internal",), "dtypes": "real", "errors": dim_errors,
+    "derivatives": {"self": lambda g, indices, dim, self_shape: g.new_zeros(
+        tuple(self_shape)).scatter_add(dim, indices, g) if len(self_shape) else g},
+    "samples": lambda make: iter([sample(make.distinct(3, 4), 0), sample(make.distinct(3, 4), -1),
+                                  sample(make.distinct(4, 3).t(), 1), sample(make.distinct(), 0)]),
+}
+
+
+@composite(
+    "cummax_along(Tensor self, int dim) -> (Tensor values, Tensor indices)", **_extreme_facts
+)
+def cummax_along(self: Tensor, dim: int) -> Any:
+    """The greatest values so far along a dimension, and where they were last."""
+    return _cumulative_extreme(self, dim, lambda new, old: new >= old)
+
+
+@composite(
+    "cummin_along(Tensor self, int dim) -> (Tensor values, Tensor indices)", **_extreme_facts
+)
+def cummin_along(self: Tensor, dim: int) -> Any:
+    """The smallest values so far along a dimension, and where they were last."""
+    return _cumulative_extreme(self, dim, lambda new, old: new <= old)
+
+
+@composite(
+    "cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", dtypes="real",
+    samples=_extreme_facts["samples"], errors=dim_errors,
+)
+def cummax(self: Tensor, dim: int) -> Any:
+    """The greatest value so far along a dimension, and its last index; NaN stays."""
+    return return_types.cummax(cummax_along(self, dim))
+
+
+@composite(
+    "cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", dtypes="real",
+    samples=_extreme_facts["samples"], errors=dim_errors,
+)
+def cummin(self: Tensor, dim: int) -> Any:
+    """The smallest value so far along a dimension, and its last index; NaN stays."""
+    return return_types.cummin(cummin_along(self, dim))
+
+
+# ---- logcumsumexp ------------------------------------------------------------------------------
+def _logcumsumexp_grad(g: Tensor, self: Tensor, dim: int, out: Tensor) -> Any:
+    """exp(x_i) times the sum of g_j exp(-out_j) over j >= i, in logarithms against overflow;
+    positive and negative gradients apart."""
+    from flambeau.ops.compare import where
+
+    def part(positive: Tensor) -> Any:
+        logarithm = where(positive > 0, where(positive > 0, positive, 1.0).log(), float("-inf"))
+        terms = logarithm - out
+        if not terms.ndim:
+            return (terms + self).exp()
+        return (logcumsumexp(terms.flip(dim), dim).flip(dim) + self).exp()
+
+    return part(g) - part(-g)
+
+
+@composite(
+    "logcumsumexp(Tensor self, int dim) -> Tensor", samples=_scan_samples, errors=dim_errors,
+    derivatives={"self": _logcumsumexp_grad},
+)
+def logcumsumexp(self: Tensor, dim: int) -> Any:
+    """log of the running sum of exponentials along a dimension, without overflow."""
+    from flambeau.ops.exponential import logaddexp
+
+    dim = wrap_dim(dim, self.ndim)
+    (result,) = _doubling((self.clone(),), dim, lambda a, b: (logaddexp(a[0], b[0]),))
+    return result

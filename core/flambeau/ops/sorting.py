@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from flambeau import dtypes
+from flambeau import dtypes, return_types
 from flambeau.layout import wrap_dim
 from flambeau.registry import Plan, Result, composite, primitive
-from flambeau.samples import Make, Sample, dim_errors, sample
+from flambeau.samples import Make, Sample, dim_errors, sample, unary_errors
 from flambeau.tensor import Tensor
 
 
-class ValuesIndices(NamedTuple):
-    """What ops return that find values and where they were."""
-
-    values: Tensor
-    indices: Tensor
-
-    def __repr__(self) -> str:
-        return f"flambeau.return_types.sort(\nvalues={self.values},\nindices={self.indices})"
-
-
 def _sort_rule(self: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Plan:
+    if self.dtype.is_complex:
+        raise RuntimeError("sort(): values of complex dtype have no order")
     dim = wrap_dim(dim, self.ndim)
     results = (Result(self.shape, self.dtype), Result(self.shape, dtypes.int64))
     return Plan((self,), results, {"dim": dim, "descending": bool(descending)})
@@ -39,7 +31,7 @@ def _sort_samples(make: Make) -> Iterator[Sample]:
 
 def _put_back(g: Tensor, indices: Tensor, dim: int) -> Tensor:
     """Gradients of sorted values, at the places where the values came from."""
-    result: Tensor = g.new_zeros(g.shape).scatter(dim, indices, g)
+    result: Tensor = g.new_zeros(g.shape).scatter(dim, indices, g) if g.ndim else g
     return result
 
 
@@ -61,8 +53,8 @@ sort_stable = primitive(
 def sort(
     self: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None
 ) -> Any:
-    """Values in order along a dimension, and the indices they had."""
-    return ValuesIndices(*sort_stable(self, dim, descending))
+    """Values in order along a dimension, and the indices they had; NaN counts as greatest."""
+    return return_types.sort(sort_stable(self, dim, descending))
 
 
 @composite(
@@ -75,3 +67,13 @@ def argsort(
     """The indices that sort a dimension."""
     indices: Tensor = sort_stable(self, dim, descending)[1]
     return indices
+
+
+@composite(
+    "msort(Tensor self) -> Tensor", dtypes="real", errors=unary_errors,
+    samples=lambda make: iter([sample(make.distinct(3, 4)), sample(make.distinct(4)),
+                               sample(make(0, 3))]),
+)
+def msort(self: Tensor) -> Any:
+    """Values in order along the first dimension."""
+    return sort_stable(self, 0)[0]

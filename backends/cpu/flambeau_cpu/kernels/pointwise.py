@@ -2,58 +2,78 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from flambeau.backend import KernelTable
+from flambeau_cpu.elementwise import binary, override, register, swapped
+from flambeau_cpu.erf import erf
 
 kernels = KernelTable()
 
-
-def _out_form(ufunc: Callable[..., Any]) -> Callable[..., None]:
-    if getattr(ufunc, "nin", 0) == 2:
-
-        def binary(out: Any, a: Any, b: Any) -> None:
-            if out.size == 1:  # NumPy takes one element for an overlap and copies: 0.8 us
-                out[...] = ufunc(a, b)
-            else:
-                ufunc(a, b, out)
-
-        return binary
-
-    def kernel(out: Any, *inputs: Any) -> None:
-        ufunc(*inputs, out)
-
-    return kernel
+_POWERS: Final = {2: np.square, 0.5: np.sqrt, 1: np.positive, -1: np.reciprocal}
 
 
-def register(table: KernelTable, name: str, ufunc: Callable[..., Any]) -> None:
-    """A ufunc as the kernel of an op: called with ``out`` last, or without it."""
-    table.register(name, fresh=ufunc)(_out_form(ufunc))
+def _pow(a: Any, b: Any, out: Any = None) -> Any:
+    """Powers; the common exponents by cheaper functions, integers to negative powers give 0."""
+    if b.__class__ is int or b.__class__ is float:
+        short = _POWERS.get(b)
+        if short is not None and (b in (1, 2) or a.dtype.kind not in "iu"):
+            return short(a, out)
+    elif b.dtype.kind == "i" and (b < 0).any():
+        power = np.power(a, np.maximum(b, 0))
+        inverse = np.where(a == 1, 1, np.where(a == -1, 1 - 2 * (b & 1), 0))
+        return np.where(b < 0, inverse, power).astype(b.dtype)
+    return np.power(a, b, out)
 
 
-for _name, _ufunc in {
+def _pow_out(out: Any, a: Any, b: Any) -> None:
+    result = _pow(a, b, out)
+    if result is not out:
+        out[...] = result
+
+
+def _sign(x: Any, out: Any = None) -> Any:
+    """PyTorch's sign: 0 for NaN."""
+    if x.dtype.kind in "biu":
+        return np.logical_or(x, False, out) if x.dtype.kind == "b" else np.sign(x, out)
+    return np.subtract(x > 0, x < 0, out, dtype=x.dtype)
+
+
+def _round(x: Any, out: Any = None) -> Any:
+    return np.positive(x, out) if x.dtype.kind in "iu" else np.rint(x, out)
+
+
+def _remainder(a: Any, b: Any, out: Any = None) -> Any:
+    check_divisor(a, b)
+    return np.remainder(a, b, out)
+
+
+def check_divisor(a: Any, b: Any) -> None:
+    """Refuse integer division by zero, for which NumPy gives 0.
+
+    Raises:
+        RuntimeError: "ZeroDivisionError", as PyTorch calls it.
+    """
+    if (a if hasattr(a, "dtype") else b).dtype.kind in "iu" and not np.all(b):
+        raise RuntimeError("ZeroDivisionError")
+
+
+register(kernels, {
     "neg": np.negative, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin,
     "cos": np.cos, "tanh": np.tanh, "log1p": np.log1p, "expm1": np.expm1, "floor": np.floor,
-    "round_half_even": np.rint, "add": np.add, "sub": np.subtract, "mul": np.multiply,
-    "true_divide": np.true_divide, "pow": np.power, "maximum": np.maximum,
-    "minimum": np.minimum, "remainder": np.remainder, "atan2": np.arctan2, "sign": np.sign,
-    "abs": np.absolute,
-}.items():
-    register(kernels, _name, _ufunc)
-
-_erf = np.frompyfunc(math.erf, 1, 1)
+    "round_half_even": _round, "add": np.add, "sub": np.subtract, "mul": np.multiply,
+    "true_divide": np.true_divide, "maximum": np.maximum, "minimum": np.minimum,
+    "atan2": np.arctan2, "sign": _sign, "abs": np.absolute, "erf": erf,
+})
+kernels.register("pow", fresh=_pow)(_pow_out)
+register(kernels, {"remainder": _remainder})
 
 
-def _erf_array(x: Any, out: Any = None) -> Any:
-    result = np.asarray(_erf(np.asarray(x, np.float64)), np.float64)
-    if out is None:
-        return result.astype(x.dtype)
-    out[...] = result
-    return out
+def _rsub(x: Any, other: Any, alpha: Any) -> Any:
+    return _reverse_subtract(x, other) if alpha == 1 else NotImplemented
 
 
-register(kernels, "erf", _erf_array)
+_reverse_subtract = binary(swapped(np.subtract), "iufcV")
+override(kernels, {"rsub": _rsub, "rdiv": binary(swapped(np.true_divide), "fcV")})
