@@ -1,8 +1,9 @@
 """Call paths of composites: straight to a backend's fused kernel, or straight to the body.
 
 ``template="fused"`` fits a composite of one or more tensors with a ``joint`` derivative or none:
-when all tensors are of one kind and the backend has a fresh kernel of the op's name, one Python
-frame leads from the caller to the kernel, as in :mod:`flambeau.wrappers` for elementwise ops.
+when the tensors are of the kinds of an earlier call and the backend has a fresh kernel of the op's
+name, one Python frame leads from the caller to the kernel, as in :mod:`flambeau.wrappers` for
+elementwise ops.
 A kernel sees the arguments before anybody has checked them: it must decline what it does not
 expect, so that the body can name the error.
 
@@ -24,19 +25,23 @@ from flambeau.tensor import Tensor
 
 
 def remember(op: Op, tensors: tuple[Any, ...], result: Any) -> None:
-    """Note the kernel for tensors of one kind, and the kinds of what it returns."""
+    """Note the kernel for the kinds of these tensors, and the kinds of what it returns.
+
+    Optional tensors that were left out, and results that are None, are taken to be of the kind
+    of the first tensor until a call shows another.
+    """
     first = tensors[0]
-    if not isinstance(first, Tensor) or first._kind in op.fast:
+    if not isinstance(first, Tensor):
         return
-    kernel = first._kind.backend.kernels.fresh.get(op.name)
-    if kernel is None or any(t is not None and t._kind is not first._kind for t in tensors):
-        return
+    kind = first._kind
+    kernel = kind.backend.kernels.fresh.get(op.name)
     outs = result if isinstance(result, tuple) else (result,)
-    kinds: Any = tuple(None if t is None else t._kind for t in outs)
-    if len(op.schema.returns) == len(kinds):
-        if None in kinds:  # which are left out differs from call to call: all are as the input
-            kinds = (first._kind,) * len(kinds)
-        op.fast[first._kind] = (kernel, kinds if len(kinds) > 1 else kinds[0])
+    if kernel is None or any(t is not None and t.device is not kind.device for t in tensors):
+        return
+    if len(op.schema.returns) == len(outs):
+        given: Any = tuple(kind if t is None else t._kind for t in tensors[1:])
+        made: Any = tuple(kind if t is None else t._kind for t in outs)
+        op.fast[kind] = (kernel, (given, made))  # type: ignore[assignment]
 
 
 def _fused(op: Op) -> str:
@@ -53,8 +58,9 @@ def {op.name}({wrappers._signature(op, out=True)}):
   try:
     kind = {names[0]}._kind
     entry = FAST.get(kind)
-    if entry is not None and {out}not ACTIVE and {_conditions(tensors)}:
-      kernel, kinds = entry
+    if entry is not None and {out}not ACTIVE:
+     kernel, (given, made) = entry
+     if {_conditions(tensors)}:
       recorded = ({_any_requires_grad(tensors)}) and MODE.enabled
 {_decline_recording(op)}
       native = kernel({_kernel_arguments(op)})
@@ -75,7 +81,7 @@ def _all(op: Op) -> str:
 
 
 def _conditions(tensors: list[Argument]) -> str:
-    """All of one kind, and no view whose history a write has outdated."""
+    """The kinds are those remembered, and no view has a history that a write has outdated."""
     parts = []
     for i, a in enumerate(tensors):
         name = wrappers._public(a)
@@ -83,9 +89,9 @@ def _conditions(tensors: list[Argument]) -> str:
         if i == 0:
             parts.append(current)
         elif a.is_optional:
-            parts.append(f"({name} is None or ({name}._kind is kind and {current}))")
+            parts.append(f"({name} is None or ({name}._kind is given[{i - 1}] and {current}))")
         else:
-            parts.append(f"{name}._kind is kind and {current}")
+            parts.append(f"{name}._kind is given[{i - 1}] and {current}")
     return " and ".join(parts)
 
 
@@ -126,11 +132,11 @@ _FIELDS = """{t} = new(Tensor)
 def _results(op: Op) -> str:
     count = len(op.schema.returns)
     if count == 1:
-        made = _FIELDS.format(t="out0_", native="native", kind="kinds") + "result = out0_"
+        made = _FIELDS.format(t="out0_", native="native", kind="made[0]") + "result = out0_"
         return wrappers._indent(made, 8)
     lines = [f"{''.join(f'n{i}, ' for i in range(count))} = native"]
     for i in range(count):
-        made = _FIELDS.format(t=f"out{i}_", native=f"n{i}", kind=f"kinds[{i}]")
+        made = _FIELDS.format(t=f"out{i}_", native=f"n{i}", kind=f"made[{i}]")
         lines += [f"if n{i} is None: out{i}_ = None", "else:", wrappers._indent(made, 2)]
     lines.append(f"result = ({', '.join(f'out{i}_' for i in range(count))})")
     return wrappers._indent("\n".join(lines), 8)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flambeau import dispatch
-from flambeau.kind import Kind
 from flambeau.layout import Layout
 from flambeau.tensor import Tensor, from_storage
 
@@ -22,6 +21,8 @@ class Geometry(NamedTuple):
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
+    ceil_mode: bool = False
+    """Also count a last window that begins within the input or its padding and ends outside."""
 
     def extent(self, d: int) -> int:
         """From the first to the last element of a window."""
@@ -29,9 +30,22 @@ class Geometry(NamedTuple):
 
     def counts(self, sizes: Sequence[int]) -> tuple[int, ...]:
         """Number of windows over inputs of some sizes; below 1 where none fits."""
+        return tuple(self._count(d, n) for d, n in enumerate(sizes))
+
+    def _count(self, d: int, size: int) -> int:
+        room = size + 2 * self.padding[d] - self.extent(d)
+        step = self.stride[d]
+        if not self.ceil_mode:
+            return room // step + 1
+        count = -(-room // step) + 1
+        return count - 1 if (count - 1) * step >= size + self.padding[d] else count
+
+    def overhang(self, sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
+        """Padding needed at the end of each dimension for the last window to fit."""
         return tuple(
-            (n + 2 * self.padding[d] - self.extent(d)) // self.stride[d] + 1
-            for d, n in enumerate(sizes)
+            max(self.padding[d], (counts[d] - 1) * self.stride[d] + self.extent(d)
+                - size - self.padding[d])
+            for d, size in enumerate(sizes)
         )
 
 
@@ -98,34 +112,35 @@ def windows(x: Tensor, geometry: Geometry, counts: Sequence[int]) -> Tensor:
 def fold(columns: Tensor, geometry: Geometry, sizes: Sequence[int]) -> Tensor:
     """Sum windows (N, C, *kernel, *counts) back to (N, C, *sizes): the adjoint of ``windows``.
 
-    One dimension at a time, from the last: ``sum(kernel)`` additions, not ``prod(kernel)``.
+    One dimension at a time: ``sum(kernel)`` additions, not ``prod(kernel)``.
     """
     n = len(sizes)
-    for d in range(n - 1, -1, -1):
-        columns = _fold_last(columns, geometry, d, n, sizes[d])
+    counts = columns.shape[2 + n :]
+    after = geometry.overhang(sizes, counts)
+    total = [m + b + a for m, b, a in zip(sizes, geometry.padding, after, strict=True)]
+    for d in range(n):
+        columns = _fold_first(columns, geometry, d, n - d, total[d])
     return inner(columns, geometry.padding, sizes)
 
 
-def _fold_last(columns: Tensor, geometry: Geometry, d: int, n: int, size: int) -> Tensor:
-    """(..., k_0 .. k_d, o_0 .. o_d, *done) to (..., k_0 .. k_d-1, o_0 .. o_d-1, padded, *done)."""
-    done = n - 1 - d
-    count = columns.ndim - done - 1
-    window = count - d - 1
-    shape = list(columns.shape)
-    shape[count] = size + 2 * geometry.padding[d]
-    out = _zeros(columns._kind, shape[:window] + shape[window + 1 :])
+def _fold_first(columns: Tensor, geometry: Geometry, d: int, left: int, size: int) -> Tensor:
+    """(N, C, k_d, ..., *done, o_d, ...) to (N, C, ..., *done, size, ...).
+
+    Args:
+        left: how many dimensions still have a kernel, this one included.
+    """
+    at = 1 + left + d  # of o_d, once k_d is gone
+    shape = [*columns.shape[:2], *columns.shape[3:]]
+    count, shape[at] = shape[at], size
+    out = dispatch.full(columns._kind, shape, 0)
     source, target = columns.layout_(), out.layout_()
     stride, step = geometry.stride[d], geometry.dilation[d]
-    reach = stride * (columns.shape[count] - 1) + 1
+    reach = stride * (count - 1) + 1
     for k in range(geometry.kernel[d]):
-        part = _at(out, target.slice(count - 1, k * step, k * step + reach, stride))
-        part.add_(_at(columns, source.select(window, k)))
+        part = _at(out, target.slice(at, k * step, k * step + reach, stride))
+        part.add_(_at(columns, source.select(2, k)))
     return out
 
 
 def _at(x: Tensor, layout: Layout) -> Tensor:
     return from_storage(x._kind, x.storage(), layout)
-
-
-def _zeros(kind: Kind, shape: Sequence[int]) -> Tensor:
-    return dispatch.full(kind, shape, 0)

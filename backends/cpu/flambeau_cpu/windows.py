@@ -35,9 +35,13 @@ class Plan:
         self.sizes, self.kernel, self.stride = sizes, kernel, stride
         self.padding, self.dilation, self.counts = padding, dilation, counts
         self.ndim = len(sizes)
-        self.padded = tuple(n + 2 * p for n, p in zip(sizes, padding, strict=True))
+        self.padded = tuple(  # the last window may reach past the padding
+            max(n + 2 * p, (c - 1) * s + d * (k - 1) + 1)
+            for n, p, c, s, d, k in zip(
+                sizes, padding, counts, stride, dilation, kernel, strict=True)
+        )
         self.length, self.area = prod(counts), prod(kernel)
-        self.is_whole = not any(padding)
+        self.is_whole = self.padded == sizes
 
     def offsets(self) -> Any:
         """The indices of a window's elements."""
@@ -52,19 +56,30 @@ class Plan:
 
 
 @lru_cache(maxsize=4096)
-def plan(sizes: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Plan | None:
+def plan(
+    sizes: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints,
+    ceil_mode: bool = False,
+) -> Plan | None:
     """The plan of some windows; None for options that make no sense, or if none fits."""
     if not len(sizes) == len(kernel) == len(stride) == len(padding) == len(dilation):
         return None
     if min((*stride, *dilation, *kernel), default=1) < 1 or min(padding, default=0) < 0:
         return None
     counts = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        _count(n + 2 * p - d * (k - 1) - 1, s, n + p, ceil_mode)
         for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
     )
     if min(counts, default=1) < 1:
         return None
     return Plan(sizes, kernel, stride, padding, dilation, counts)
+
+
+def _count(room: int, step: int, end: int, ceil_mode: bool) -> int:
+    """How many windows; rounded up only if the last one begins before ``end``."""
+    if not ceil_mode:
+        return room // step + 1
+    count = -(-room // step) + 1
+    return count - 1 if (count - 1) * step >= end else count
 
 
 def padded(x: Array, p: Plan, value: Any = 0) -> Array:

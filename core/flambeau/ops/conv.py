@@ -170,7 +170,7 @@ def convolution(
     if transposed:
         sizes = _transposed_sizes(input.shape[2:], geometry, extra)
         shape = (input.shape[0], weight.shape[1] * groups, *sizes)
-        out = convolution_input_grad(input, weight, shape, *geometry[1:], groups)
+        out = convolution_input_grad(input, weight, shape, *geometry[1:4], groups)
     else:
         counts = geometry.counts(input.shape[2:])
         columns = _columns(input, geometry, counts, groups)

@@ -117,7 +117,8 @@ def convolution_weight_grad(
 @kernels.register_fresh("channel_sum")
 def channel_sum(self: Any) -> Any:
     """Along the rows first, which lie dense in memory."""
-    if self.ndim < 3 or self.dtype.kind != "f" or self.itemsize < 4 or not self.flags.c_contiguous:
+    if self.ndim < 3 or self.dtype.kind != "f" or self.itemsize < 4 or not (
+        self.size and self.flags.c_contiguous):
         return NotImplemented
     return np.add.reduce(np.add.reduce(self.reshape(*self.shape[:2], -1), 2), 0)
 
