@@ -81,6 +81,7 @@ from flambeau.ops.random import (
     randperm,
 )
 from flambeau.ops.shape import as_strided, as_strided_scatter, broadcast_to
+from flambeau.printing import get_printoptions, printoptions, set_printoptions
 from flambeau.random import (
     Generator,
     default_generator,
@@ -90,9 +91,21 @@ from flambeau.random import (
     seed,
     set_rng_state,
 )
-from flambeau.printing import get_printoptions, printoptions, set_printoptions
 from flambeau.registry import OPS as _OPS
 from flambeau.tensor import Tensor
+from flambeau.tensor_type import (
+    BFloat16Tensor,
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    set_default_tensor_type,
+)
 from flambeau.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:

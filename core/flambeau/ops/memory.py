@@ -292,29 +292,6 @@ def set_(self: Tensor, source: Tensor) -> Tensor:
     return self
 
 
-_TYPE_NAMES: Final = {
-    dtypes.bool: "BoolTensor", dtypes.uint8: "ByteTensor", dtypes.int8: "CharTensor",
-    dtypes.int16: "ShortTensor", dtypes.int32: "IntTensor", dtypes.int64: "LongTensor",
-    dtypes.float16: "HalfTensor", dtypes.bfloat16: "BFloat16Tensor",
-    dtypes.float32: "FloatTensor", dtypes.float64: "DoubleTensor",
-    dtypes.complex64: "ComplexFloatTensor", dtypes.complex128: "ComplexDoubleTensor",
-}
-
-
-def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """The name of the type, as ``"flambeau.FloatTensor"``; with a dtype, the tensor as that."""
-    place = "" if self.device.type == "cpu" else f".{self.device.type}"
-    if dtype is None:
-        return f"flambeau{place}.{_TYPE_NAMES[self.dtype]}"
-    if isinstance(dtype, str):
-        name = dtype.rpartition(".")[2]
-        found = [what for what, word in _TYPE_NAMES.items() if word == name]
-        if not found:
-            raise ValueError(f"invalid type: '{dtype}'")
-        return to(self, found[0])
-    return to(self, getattr(dtype, "dtype", dtype))
-
-
 def _conversion(what: dtypes.dtype) -> Any:
     def convert(self: Tensor, memory_format: Any = None) -> Tensor:
         return to(self, what, memory_format=memory_format)
@@ -347,4 +324,3 @@ for _method in (
     clone, contiguous, copy_, cpu, cuda, fill_, is_contiguous, resize_, set_, to, type_as, zero_
 ):
     setattr(Tensor, _method.__name__, _method)
-Tensor.type = type_  # type: ignore[attr-defined]

@@ -1,0 +1,154 @@
+"""PyTorch's older names for types: ``flambeau.FloatTensor`` and ``"flambeau.FloatTensor"``.
+
+Such a type stands for a dtype on a kind of device.  It constructs tensors and answers
+``isinstance``; tensors themselves are of the class ``Tensor``, whatever their dtype.
+"""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, Final
+
+from flambeau import dtypes
+from flambeau.construct import tensor
+from flambeau.device import CPU
+from flambeau.device import device as Device
+from flambeau.dtypes import dtype as DType
+from flambeau.layout import Size
+from flambeau.ops.create import empty
+from flambeau.tensor import Tensor
+
+_NAMES: Final = {
+    dtypes.bool: "BoolTensor", dtypes.uint8: "ByteTensor", dtypes.int8: "CharTensor",
+    dtypes.int16: "ShortTensor", dtypes.int32: "IntTensor", dtypes.int64: "LongTensor",
+    dtypes.float16: "HalfTensor", dtypes.bfloat16: "BFloat16Tensor",
+    dtypes.float32: "FloatTensor", dtypes.float64: "DoubleTensor",
+    dtypes.complex64: "ComplexFloatTensor", dtypes.complex128: "ComplexDoubleTensor",
+}
+_BY_NAME: Final = {name: what for what, name in _NAMES.items()}
+
+
+# ---- names -------------------------------------------------------------------------------------
+def type_name(what: DType, place: Device) -> str:
+    """The name of a type, as ``flambeau.FloatTensor`` or ``flambeau.cuda.FloatTensor``."""
+    between = "" if place.type == "cpu" else f"{place.type}."
+    return f"flambeau.{between}{_NAMES[what]}"
+
+
+def parse_type(name: str) -> tuple[DType, Device]:
+    """The dtype and the device of a type's name; a leading ``torch.`` is as good.
+
+    Raises:
+        ValueError: if it is no name of a type.
+    """
+    library, *between = name.split(".")
+    found = _BY_NAME.get(between.pop()) if between else None
+    if library not in ("flambeau", "torch") or len(between) > 1 or found is None:
+        raise ValueError(f"invalid type: '{name}'")
+    return found, Device(between[0]) if between else CPU
+
+
+def convert(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of the tensor's type; with a type, its name or a dtype, the tensor as that."""
+    if dtype is None:
+        return type_name(self.dtype, self.device)
+    if isinstance(dtype, DType):
+        return self.to(dtype=dtype)
+    if isinstance(dtype, TensorType):
+        return self.to(dtype.place, dtype.dtype)
+    if isinstance(dtype, str):
+        what, place = parse_type(dtype)
+        return self.to(place, what)
+    if isinstance(dtype, type):
+        raise ValueError(f"invalid type: '{dtype.__name__}'")
+    raise TypeError("dtype must be a type, str, or dtype object")
+
+
+# ---- types -------------------------------------------------------------------------------------
+class TensorType(type):
+    """A dtype on the CPU under its older name."""
+
+    dtype: DType
+    place: Device
+
+    def __new__(cls, what: DType) -> TensorType:
+        """The type of a dtype."""
+        members = {"__module__": "flambeau", "dtype": what, "place": CPU, "is_cuda": False}
+        return super().__new__(cls, _NAMES[what], (), members)
+
+    def __init__(cls, what: DType) -> None:
+        super().__init__(_NAMES[what], (), {})
+
+    def __call__(cls, *args: Any, size: Any = None, device: Any = None) -> Tensor:
+        """Sizes make an uninitialised tensor, data a copy, a tensor of this type an alias.
+
+        Raises:
+            RuntimeError: for a device that is not this type's.
+            TypeError: for a tensor of another type, or what is neither data nor sizes.
+        """
+        place = cls.place if device is None else Device(device)
+        if place.type != cls.place.type:
+            raise RuntimeError(
+                f"legacy constructor expects device type: {cls.place.type} but device type: "
+                f"{place.type} was passed")
+        return legacy_new(cls.dtype, place, args if size is None else tuple(size))
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return (
+            isinstance(instance, Tensor) and instance.dtype is cls.dtype
+            and instance.device.type == cls.place.type
+        )
+
+
+def legacy_new(what: DType, place: Device, args: tuple[Any, ...]) -> Tensor:
+    """A tensor of sizes (uninitialised), of data (a copy), or of a tensor (an alias)."""
+    first = args[0] if len(args) == 1 else None
+    if isinstance(first, Tensor):
+        if first.dtype is not what or first.device.type != place.type:
+            raise TypeError(
+                f"expected {type_name(what, place)} (got {type_name(first.dtype, first.device)})")
+        return first.detach()
+    if len(args) == 1 and not isinstance(first, Size):
+        if isinstance(first, (bool, float, complex)) or first is None:
+            raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
+        if isinstance(first, str):
+            raise TypeError("new(): invalid data type 'str'")
+        if not isinstance(first, numbers.Integral):
+            return tensor(first, dtype=what, device=place)
+    return empty(*(args or (0,)), dtype=what, device=place)
+
+
+def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """A tensor of this one's type, of sizes or of data."""
+    return legacy_new(self.dtype, self.device if device is None else Device(device), args)
+
+
+BoolTensor: Final = TensorType(dtypes.bool)
+ByteTensor: Final = TensorType(dtypes.uint8)
+CharTensor: Final = TensorType(dtypes.int8)
+ShortTensor: Final = TensorType(dtypes.int16)
+IntTensor: Final = TensorType(dtypes.int32)
+LongTensor: Final = TensorType(dtypes.int64)
+HalfTensor: Final = TensorType(dtypes.float16)
+BFloat16Tensor: Final = TensorType(dtypes.bfloat16)
+FloatTensor: Final = TensorType(dtypes.float32)
+DoubleTensor: Final = TensorType(dtypes.float64)
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """Set the floating type of Python floats by a type or its name.
+
+    Raises:
+        TypeError: if it is not floating, or of another device than the CPU.
+    """
+    what, place = parse_type(t) if isinstance(t, str) else (
+        getattr(t, "dtype", None), getattr(t, "place", None))
+    if place is not CPU:
+        raise TypeError(
+            "set_default_tensor_type() takes a type of the CPU as flambeau.DoubleTensor; use "
+            "set_default_device() to choose a device")
+    dtypes.set_default_dtype(what)  # type: ignore[arg-type]
+
+
+setattr(Tensor, "type", convert)  # noqa: B010  the class cannot know it
+setattr(Tensor, "new", new)  # noqa: B010
