@@ -484,7 +484,7 @@ def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2, eps: float = 1e-06, keepdim: bool = False
 ) -> Tensor:
     """The p-norm of ``x1 - x2 + eps`` along the last dimension."""
-    from flambeau.ops.powers import vector_norm
+    from flambeau.ops.norms import vector_norm
 
     result: Tensor = vector_norm(x1 - x2 + eps, float(p), -1, keepdim)
     return result
@@ -550,7 +550,7 @@ def normalize(
     input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
 ) -> Tensor:
     """The input divided by its p-norm along a dimension, which counts as at least ``eps``."""
-    from flambeau.ops.powers import vector_norm
+    from flambeau.ops.norms import vector_norm
 
     result: Tensor = input / vector_norm(input, float(p), dim, True).clamp(min=eps)
     return result if out is None else out.copy_(result)  # type: ignore[no-any-return]
