@@ -105,6 +105,15 @@ def value_lost(out: Any, x: Any, dim: Any, keepdim: bool) -> None:
     ORIGINAL["sum"](out, x, dim, keepdim)
 
 
+def last_tile_lost(out: Any, a: Any, b: Any) -> None:
+    """Multiplies whole tiles of 32 and forgets the rest of a long row."""
+    inner = a.shape[-1]
+    if inner > 32:
+        kept = inner - inner % 32
+        a, b = a[..., :kept], b[..., :kept, :] if b.ndim > 1 else b[:kept]
+    ORIGINAL["matmul"](out, a, b)
+
+
 def half_accumulated(out: Any, x: Any, dim: Any, keepdim: bool) -> None:
     """Adds half precision one by one in half precision."""
     if out.dtype != np.float16 or x.ndim != 1:
@@ -299,7 +308,10 @@ MUTANTS = [
            {"add": out_strides_ignored}, {"add": np.add}),
     Mutant("dtype_dropped", "L1/add/float16/same/forward",
            ("L?/add/float16/*", "L3/linear/float16/*"), {"add": dtype_dropped}),
-    Mutant("value_lost", "L1/sum/float32/dim0/forward", ("L?/sum/*", "L2/*"), {"sum": value_lost}),
+    Mutant("value_lost", "L1/sum/float32/dim0/forward", ("L?/sum/*", "L2/*", "L3/linear_grads/*"),
+           {"sum": value_lost}),
+    Mutant("last_tile_lost", "L1/matmul/float32/large/forward",
+           ("L1/matmul/*/large*/forward", "L5/*"), {"matmul": last_tile_lost}),
     Mutant("half_accumulated", "L1/sum/float16/long/forward", ("L1/sum/float16/*",),
            {"sum": half_accumulated}),
     Mutant("nan_rule", "L1/maximum/float32/special/forward", ("L1/maximum/float*/special/*",),

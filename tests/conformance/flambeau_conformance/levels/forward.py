@@ -36,7 +36,7 @@ from flambeau_conformance.reference import (
     reseed,
     samples_of,
 )
-from flambeau_conformance.tolerances import class_of
+from flambeau_conformance.tolerances import OpClass, class_of
 from flambeau_conformance.transfer import (
     Carrier,
     arranged,
@@ -100,10 +100,12 @@ class Forward:
             return found[0]
         return None
 
-    def result(self, sample: Sample, reference: Reference, kind: str = "forward") -> None:
+    def result(
+        self, sample: Sample, reference: Reference, group: OpClass | None = None
+    ) -> None:
         """The value, shape and dtype of a call."""
-        with self.about(sample, kind):
-            reference.check(self.call(sample), class_of(self.op, self.what))
+        with self.about(sample, "forward"):
+            reference.check(self.call(sample), group or class_of(self.op, self.what))
 
     def patterns(self, sample: Sample, reference: Reference) -> None:
         """The same with inputs of other strides."""

@@ -10,6 +10,7 @@ from flambeau.registry import Op, all_ops
 from flambeau_conformance.case import Case, Checks
 from flambeau_conformance.config import Config
 from flambeau_conformance.levels.forward import Forward
+from flambeau_conformance.levels.large import large_samples, tolerance_of
 from flambeau_conformance.levels.special import special_samples
 from flambeau_conformance.reference import dtypes_of, preferred
 
@@ -47,6 +48,10 @@ def _primitive(config: Config, op: Op, what: dtype, check: Checks) -> None:
         if answer is not None:
             forward.result(sample, answer)
             forward.silent(sample)
+    for sample in large_samples(op, what, config.seed):
+        answer = forward.reference(sample)
+        if answer is not None:
+            forward.result(sample, answer, group=tolerance_of(op, what))
 
 
 def _view(config: Config, op: Op, what: dtype, check: Checks) -> None:
