@@ -214,7 +214,8 @@ def _bind_derivatives(op: Op) -> None:
     if op.joint is not None:
         rules[""] = op.joint
     for target, rule in rules.items():
-        names = list(inspect.signature(rule).parameters)
+        code = rule.__code__  # inspect.signature would take a fifth of the time of the import
+        names = code.co_varnames[: code.co_argcount]
         skip = 2 if target == "" else 1
         op.saved[target] = [_source(op, name) for name in names[skip:]]
 

@@ -7,7 +7,10 @@ the kernel.  Everything else, and every error, goes to :mod:`flambeau.dispatch`,
 
 from __future__ import annotations
 
+import builtins
 import keyword
+import types
+from collections.abc import Callable
 from typing import Any, Final
 
 from flambeau import dispatch, modes
@@ -35,16 +38,19 @@ _MAKE: Final = """
 def build(op: Op) -> None:
     """Make the functions, the node class and the Tensor methods of an op."""
     if op.is_differentiable:
-        op.node_class = _node_class(op)
-    source = _TEMPLATES.get(op.template, _general)(op)
-    op.function = _compile(op, op.name, source)
+        title = "".join(word.capitalize() for word in op.name.split("_"))
+        members = {"__slots__": (), "op": op, "__module__": "flambeau.autograd"}
+        op.node_class = type(f"{title}Backward0", (node.OpNode,), members)
+    template = _TEMPLATES.get(op.template, _general)
+    op.function = _deferred(op, op.name, lambda: template(op))
     for method in op.methods:
         function = op.function
         if method.startswith("__") and len(op.schema.tensor_positions) == 2:
-            function = _compile(op, op.name, source.replace("  return call(", "  return operate("))
+            function = _deferred(
+                op, op.name, lambda: template(op).replace("  return call(", "  return operate("))
         setattr(Tensor, method, function)
     if op.inplace:
-        op.inplace_function = _compile(op, f"{op.name}_", _inplace(op))
+        op.inplace_function = _deferred(op, f"{op.name}_", lambda: _inplace(op))
         if op.methods:
             setattr(Tensor, f"{op.name}_", op.inplace_function)
         for method in op.methods:  # __add__ brings __iadd__, __radd__ does not
@@ -52,20 +58,42 @@ def build(op: Op) -> None:
                 setattr(Tensor, f"__i{method[2:]}", op.inplace_function)
 
 
-def _compile(op: Op, name: str, source: str) -> Any:
-    scope: dict[str, Any] = {
-        "__name__": f"flambeau.ops.{op.family}", "OP": op, "FAST": op.fast,
-        "FAST_INPLACE": op.fast_inplace, "ACTIVE": modes.ACTIVE, "MODE": MODE, "Tensor": Tensor,
-        "new": object.__new__, "call": dispatch.call, "operate": operate, "call_out": dispatch.call_out,
-        "call_view": dispatch.call_view, "call_inplace": inplace.call_inplace,
-        "save_output": node.save_output, "Node": op.node_class, "renamed": renamed,
-        "DEFAULTS": [a.default for a in op.schema.arguments],
-    }
-    exec(compile(source, f"<flambeau {op.name}>", "exec"), scope)
-    function = scope[name]
+def _deferred(op: Op, name: str, source: Callable[[], str]) -> Any:
+    """A function whose source is compiled when it is first called.
+
+    Compiling hundreds of functions would be most of the time of ``import flambeau``.  The function
+    object stays the same and exchanges its code, so whoever holds it already has the real one.
+    """
+    scope: dict[str, Any] = {"__name__": f"flambeau.ops.{op.family}", "__builtins__": builtins}
+    function: Any = types.FunctionType(_first_call.__code__, scope, name)
+    scope["compile_now"] = lambda: _compile(op, function, source())
+    scope["this_function"] = function
     function.op, function.__doc__ = op, f"{op.schema.text}\n\n{op.doc}"
-    function.__module__ = f"flambeau.ops.{op.family}"
     return function
+
+
+def _first_call(*args: Any, **kwargs: Any) -> Any:
+    compile_now()  # type: ignore[name-defined]  # noqa: F821
+    return this_function(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _compile(op: Op, function: Any, source: str) -> None:
+    """Give a function the code of a source; its globals are what the source refers to."""
+    if op.is_differentiable and "backward" not in vars(op.node_class):
+        _write_backward(op)
+    scope = function.__globals__
+    scope.update({
+        "OP": op, "FAST": op.fast, "FAST_INPLACE": op.fast_inplace, "ACTIVE": modes.ACTIVE,
+        "MODE": MODE, "Tensor": Tensor, "new": object.__new__, "call": dispatch.call,
+        "operate": operate, "call_out": dispatch.call_out, "call_view": dispatch.call_view,
+        "call_inplace": inplace.call_inplace, "save_output": node.save_output,
+        "Node": op.node_class, "renamed": renamed,
+        "DEFAULTS": [a.default for a in op.schema.arguments],
+    })
+    exec(compile(source, f"<flambeau {function.__name__}>", "exec"), scope)
+    real = scope[function.__name__]
+    function.__defaults__, function.__kwdefaults__ = real.__defaults__, real.__kwdefaults__
+    function.__code__ = real.__code__
 
 
 def operate(op: Op, args: tuple[Any, ...]) -> Any:
@@ -357,18 +385,15 @@ _TEMPLATES: Final = {
 
 
 # ---- backward ----------------------------------------------------------------------------------
-def _node_class(op: Op) -> Any:
-    """The node class of an op, its ``backward`` written out for its derivatives."""
-    title = "".join(word.capitalize() for word in op.name.split("_"))
-    members: dict[str, Any] = {"__slots__": (), "op": op, "__module__": "flambeau.autograd"}
+def _write_backward(op: Op) -> None:
+    """Give the node class of an op a ``backward`` written out for its derivatives."""
     lists = any(op.schema.arguments[i].is_list for i in op.schema.tensor_positions)
     if op.derivatives and op.joint is None and not lists and len(op.differentiable_outputs) == 1:
         scope: dict[str, Any] = {"FREED": node.FREED}
         for name, rule in op.derivatives.items():
             scope[f"rule_{name}"] = rule
         exec(compile(_backward(op), f"<flambeau {op.name} backward>", "exec"), scope)
-        members["backward"] = scope["backward"]
-    return type(f"{title}Backward0", (node.OpNode,), members)
+        op.node_class.backward = scope["backward"]
 
 
 def _backward(op: Op) -> str:
