@@ -32,7 +32,7 @@ class Side:
 
     def tensor(self, array: np.ndarray) -> Any:
         made = self.library.from_numpy(array.copy())
-        if array.dtype.kind in "fc":
+        if array.dtype.kind in "fc" and array.flags.writeable:
             self.leaves.append(made.requires_grad_())
         return made
 
@@ -62,7 +62,8 @@ def _tensors(out: Any) -> list[Any]:
 def parity() -> Callable[..., None]:
     """``parity("nn.functional.relu", array, option=1)``: same outputs and gradients as torch.
 
-    Floating arrays require gradients.  ``tolerance`` is relative to the largest value.
+    Floating arrays require gradients unless they are read-only.  ``tolerance`` is relative to
+    the largest value.
     """
     torch = pytest.importorskip("torch")
 
