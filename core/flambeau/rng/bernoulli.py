@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from flambeau.rng import few
 from flambeau.rng.elements import FLOATING, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.types import Array, Mask, Shape, chunks, count
@@ -22,6 +23,8 @@ def bernoulli_scalar(generator: Generator, shape: Shape, p: float) -> Mask:
     """
     if not 0.0 <= p <= 1.0:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    if count(shape) <= few.FEW:
+        return np.array(few.below(generator, count(shape), p), np.bool_).reshape(shape)
     out = np.empty(count(shape), np.bool_)
     # k * 2**-53 < p, for an integer k, without forming the uniform.
     limit = np.uint64(math.ceil(p * 2.0**53))

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from flambeau.rng import few
 from flambeau.rng.elements import (
     DIGITS,
     FLOATING,
@@ -76,6 +77,9 @@ def random_(
 def _fill(
     generator: Generator, shape: Shape, name: str, start: int, stop: int, wide: bool
 ) -> Array:
+    if count(shape) <= few.FEW and name in INTEGRAL_RANGE and stop - start < 2**64:
+        drawn = few.integers(generator, count(shape), start, stop - start, wide)
+        return np.array(drawn, numpy_dtype(name)).reshape(shape)
     out = np.empty(count(shape), numpy_dtype(name))
     draw = generator.double_words if wide else generator.words
     # Of all 64-bit integers, a word is one as it is: no offset.

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from flambeau.rng import few
 from flambeau.rng.boxmuller import pairs32, pairs64
-from flambeau.rng.elements import FLOATING, REAL_OF, cast, numpy_dtype, require
+from flambeau.rng.elements import FLOATING, HALF, REAL_OF, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.fma import fma64
 from flambeau.rng.libm import exp, map_libm
@@ -51,6 +52,8 @@ def normal(
     size = count(shape) * dtype.itemsize // numpy_dtype(name).itemsize
     if contiguous and size >= BLOCK:
         out = _fill(generator, size, name, mean, std)
+    elif size <= few.FEW and mean == 0.0 and std == 1.0 and name not in HALF:
+        out = np.array(few.normals(generator, size), numpy_dtype(name))
     else:
         out = cast(_one_by_one(generator, size, mean, std), name)
     return out.view(dtype).reshape(shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flambeau.rng import few
 from flambeau.rng.elements import FLOATING, HALF, HIGHEST, REAL_OF, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.fma import fma32_array, fma64
@@ -49,6 +50,11 @@ def uniform(
         NotImplementedError: ``dtype_name`` is neither floating nor complex.
         RuntimeError: ``low > high``, or a bound or their difference is too large for the dtype.
     """
+    if low == 0.0 and high == 1.0 and count(shape) <= few.FEW:
+        if dtype_name == "float32":
+            return np.array(few.unit32(generator, count(shape)), np.float32).reshape(shape)
+        if dtype_name == "float64":
+            return np.array(few.unit64(generator, count(shape)), np.float64).reshape(shape)
     name = REAL_OF.get(dtype_name, dtype_name)
     require("uniform_", name, FLOATING)
     _check_bounds(low, high, name)
