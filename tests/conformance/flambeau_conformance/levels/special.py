@@ -77,9 +77,10 @@ def _tensor(array: Any, kind: Any) -> Tensor:
 def _reduced(op: Op, what: dtype) -> Iterator[Sample]:
     """NaN at every place of a line, ties, and infinities."""
     nan, inf = np.nan, np.inf
-    rows: Any = [[nan, 1, 2, 3], [1, nan, 3, 3], [3, 2, 3, nan], [1, 3, 3, 0],
-            [-inf, -inf, -inf, -inf],
-            [inf, 1, inf, 2], [0, 0, 0, 0], [nan, nan, inf, 1]]  # fmt: skip
+    rows: Any = [
+        [nan, 1, 2, 3], [1, nan, 3, 3], [3, 2, 3, nan], [1, 3, 3, 0], [-inf, -inf, -inf, -inf],
+        [inf, 1, inf, 2], [0, 0, 0, 0], [nan, nan, inf, 1],
+    ]  # fmt: skip
     yield Sample((_held(rows, what), 1), name="special")
     yield Sample((_held(np.transpose(rows), what), 0), name="special_first")
     if op.name == "sort_stable":
