@@ -1,0 +1,3 @@
+"""PyTorch's ``torch.utils``: here ``data``, which is :mod:`flambeau.data` under its usual name."""
+
+from flambeau.utils import data as data

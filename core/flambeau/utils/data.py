@@ -1,0 +1,4 @@
+"""``torch.utils.data`` by its usual name; everything stands in :mod:`flambeau.data`."""
+
+from flambeau.data import *  # noqa: F403  listed there
+from flambeau.data import __all__ as __all__
