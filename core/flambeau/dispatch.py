@@ -7,7 +7,7 @@ they do not handle comes here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from flambeau import fallback, modes
 from flambeau.autograd.grad_mode import MODE
@@ -166,6 +166,11 @@ def _remember_fast(op: Op, args: tuple[Any, ...], plan: Plan, kind: Kind, fresh:
             op.fast[first] = (fresh, kind)
 
 
+ELEMENTWISE: Final = ("unary", "binary", "reduction")
+"""Templates whose fast path serves composites too: the kind of the result follows from that of
+the inputs, and a kernel that took some inputs of a kind takes all."""
+
+
 def _run_override(op: Op, args: tuple[Any, ...], place: Any) -> Any:
     """A backend's fused kernel for a composite, or NotImplemented."""
     backend = kind_of(place.device, place.dtype).backend
@@ -185,7 +190,14 @@ def _run_override(op: Op, args: tuple[Any, ...], place: Any) -> Any:
             attributes[argument.name] = value
     if fresh is not None:
         native = fresh(*natives_of(inputs), **attributes)
-        return _adopt_results(backend, place.device, native)
+        result = _adopt_results(backend, place.device, native)
+        if op.template in ELEMENTWISE and isinstance(result, Tensor) and (
+            attributes.get("dtype") is None
+            and (op.is_differentiable or not result._kind.is_differentiable)
+            and all(isinstance(t, Tensor) and t._kind is place for t in inputs)
+        ):
+            op.fast[place] = (fresh, result._kind)
+        return result
     from flambeau.meta import results_of
 
     assert kernel is not None

@@ -36,7 +36,8 @@ def _integers(name: str, self: Any, other: Any) -> tuple[Tensor, Tensor]:
 
 
 @composite(
-    "bitwise_left_shift(Operand self, Operand other) -> Tensor", dtypes="integral", inplace=True,
+    "bitwise_left_shift(Operand self, Operand other) -> Tensor", template="binary",
+    dtypes="integral", inplace=True,
     aliases=("__lshift__",), samples=_shift_samples, errors=_shift_errors,
 )
 def bitwise_left_shift(self: Any, other: Any) -> Any:
@@ -46,7 +47,8 @@ def bitwise_left_shift(self: Any, other: Any) -> Any:
 
 
 @composite(
-    "bitwise_right_shift(Operand self, Operand other) -> Tensor", dtypes="integral", inplace=True,
+    "bitwise_right_shift(Operand self, Operand other) -> Tensor", template="binary",
+    dtypes="integral", inplace=True,
     aliases=("__rshift__",), samples=_shift_samples, errors=_shift_errors,
 )
 def bitwise_right_shift(self: Any, other: Any) -> Any:
@@ -80,7 +82,7 @@ def _tensors_only(make: Make) -> Iterator[Sample]:
 
 
 @composite(
-    "gcd(Tensor self, Tensor other) -> Tensor", dtypes="integral", inplace=True,
+    "gcd(Tensor self, Tensor other) -> Tensor", template="binary", dtypes="integral", inplace=True,
     samples=_tensors_only, errors=broadcast_errors,
 )
 def gcd(self: Tensor, other: Tensor) -> Any:
@@ -93,7 +95,7 @@ def gcd(self: Tensor, other: Tensor) -> Any:
 
 
 @composite(
-    "lcm(Tensor self, Tensor other) -> Tensor", dtypes="integral", inplace=True,
+    "lcm(Tensor self, Tensor other) -> Tensor", template="binary", dtypes="integral", inplace=True,
     samples=_tensors_only, errors=broadcast_errors,
 )
 def lcm(self: Tensor, other: Tensor) -> Any:

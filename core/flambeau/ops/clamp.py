@@ -108,7 +108,8 @@ def _tensors_only(make: Make) -> Iterator[Sample]:
 
 
 @composite(
-    "fmax(Tensor self, Tensor other) -> Tensor", dtypes="real", samples=_tensors_only,
+    "fmax(Tensor self, Tensor other) -> Tensor", template="binary",
+    dtypes="real", samples=_tensors_only,
     errors=broadcast_errors,
     derivatives={
         "self": lambda g, self, other: where((self >= other) | isnan(other), g, 0.0),
@@ -121,7 +122,8 @@ def fmax(self: Tensor, other: Tensor) -> Any:
 
 
 @composite(
-    "fmin(Tensor self, Tensor other) -> Tensor", dtypes="real", samples=_tensors_only,
+    "fmin(Tensor self, Tensor other) -> Tensor", template="binary",
+    dtypes="real", samples=_tensors_only,
     errors=broadcast_errors,
     derivatives={
         "self": lambda g, self, other: where((self <= other) | isnan(other), g, 0.0),
@@ -158,7 +160,9 @@ def nan_to_num(
 
 
 # ---- signs and steps ---------------------------------------------------------------------------
-@composite("signbit(Tensor self) -> Tensor", dtypes="real", samples=unary(), errors=unary_errors)
+@composite(
+    "signbit(Tensor self) -> Tensor", template="unary", dtypes="real", samples=unary(), errors=unary_errors,
+)
 def signbit(self: Tensor) -> Any:
     """Where the sign bit is set: negative numbers and -0."""
     if self.dtype.is_complex:
@@ -173,7 +177,7 @@ def _copysign_grad(g: Tensor, self: Tensor, out: Tensor) -> Any:
 
 
 @composite(
-    "copysign(Tensor self, Operand other) -> Tensor", inplace=True,
+    "copysign(Tensor self, Operand other) -> Tensor", template="binary", inplace=True,
     derivatives={"self": _copysign_grad, "other": zeros_like_gradient},
     samples=binary(0.5, 2), errors=broadcast_errors,
 )

@@ -53,7 +53,8 @@ le = primitive(
 
 
 @composite(
-    "ne(Tensor self, Operand other) -> Tensor", aliases=("__ne__", "not_equal"), dtypes="all",
+    "ne(Tensor self, Operand other) -> Tensor", template="binary",
+    aliases=("__ne__", "not_equal"), dtypes="all",
     inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
 def ne(self: Tensor, other: Any) -> Tensor:
@@ -74,7 +75,8 @@ def _swapped(op: Any, self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "gt(Tensor self, Operand other) -> Tensor", aliases=("__gt__", "greater"), dtypes="real",
+    "gt(Tensor self, Operand other) -> Tensor", template="binary",
+    aliases=("__gt__", "greater"), dtypes="real",
     inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
 def gt(self: Tensor, other: Any) -> Tensor:
@@ -83,7 +85,8 @@ def gt(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "ge(Tensor self, Operand other) -> Tensor", aliases=("__ge__", "greater_equal"), dtypes="real",
+    "ge(Tensor self, Operand other) -> Tensor", template="binary",
+    aliases=("__ge__", "greater_equal"), dtypes="real",
     inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
 def ge(self: Tensor, other: Any) -> Tensor:
@@ -179,7 +182,7 @@ bitwise_xor = primitive(
 
 
 @composite(
-    "bitwise_not(Tensor self) -> Tensor", dtypes="bool_integral", inplace=True,
+    "bitwise_not(Tensor self) -> Tensor", template="unary", dtypes="bool_integral", inplace=True,
     aliases=("__invert__",), samples=unary(), errors=unary_errors,
 )
 def bitwise_not(self: Tensor) -> Tensor:
@@ -195,7 +198,9 @@ def _as_bool(operand: Any) -> Any:
     return bool(operand)
 
 
-@composite("logical_not(Tensor self) -> Tensor", dtypes="all", inplace=True, samples=unary())
+@composite(
+    "logical_not(Tensor self) -> Tensor", template="unary", dtypes="all", inplace=True, samples=unary(),
+)
 def logical_not(self: Tensor) -> Tensor:
     """Where elements are zero."""
     result: Tensor = bitwise_xor(_as_bool(self), True)
@@ -203,7 +208,8 @@ def logical_not(self: Tensor) -> Tensor:
 
 
 @composite(
-    "logical_and(Tensor self, Operand other) -> Tensor", dtypes="all", inplace=True,
+    "logical_and(Tensor self, Operand other) -> Tensor", template="binary",
+    dtypes="all", inplace=True,
     samples=binary(), errors=broadcast_errors,
 )
 def logical_and(self: Tensor, other: Any) -> Tensor:
@@ -213,7 +219,8 @@ def logical_and(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "logical_or(Tensor self, Operand other) -> Tensor", dtypes="all", inplace=True,
+    "logical_or(Tensor self, Operand other) -> Tensor", template="binary",
+    dtypes="all", inplace=True,
     samples=binary(), errors=broadcast_errors,
 )
 def logical_or(self: Tensor, other: Any) -> Tensor:
@@ -223,7 +230,8 @@ def logical_or(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "logical_xor(Tensor self, Operand other) -> Tensor", dtypes="all", inplace=True,
+    "logical_xor(Tensor self, Operand other) -> Tensor", template="binary",
+    dtypes="all", inplace=True,
     samples=binary(), errors=broadcast_errors,
 )
 def logical_xor(self: Tensor, other: Any) -> Tensor:
@@ -232,14 +240,18 @@ def logical_xor(self: Tensor, other: Any) -> Tensor:
     return result
 
 
-@composite("isnan(Tensor self) -> Tensor", dtypes="all", samples=unary(), errors=unary_errors)
+@composite(
+    "isnan(Tensor self) -> Tensor", template="unary", dtypes="all", samples=unary(), errors=unary_errors,
+)
 def isnan(self: Tensor) -> Tensor:
     """Where elements are not a number."""
     result: Tensor = ne(self, self)
     return result
 
 
-@composite("isinf(Tensor self) -> Tensor", dtypes="all", samples=unary(), errors=unary_errors)
+@composite(
+    "isinf(Tensor self) -> Tensor", template="unary", dtypes="all", samples=unary(), errors=unary_errors,
+)
 def isinf(self: Tensor) -> Any:
     """Where elements, or a part of a complex one, are infinite."""
     if self.dtype.category < 2:
@@ -267,7 +279,9 @@ def isneginf(self: Tensor) -> Any:
     return ne(self, self) if self.dtype.category < 2 else eq(self, float("-inf"))
 
 
-@composite("isfinite(Tensor self) -> Tensor", dtypes="all", samples=unary(), errors=unary_errors)
+@composite(
+    "isfinite(Tensor self) -> Tensor", template="unary", dtypes="all", samples=unary(), errors=unary_errors,
+)
 def isfinite(self: Tensor) -> Any:
     """Where elements are neither infinite nor NaN."""
     return eq(self, self) if self.dtype.category < 2 else lt(self.abs(), float("inf"))

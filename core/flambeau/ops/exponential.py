@@ -28,7 +28,8 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 @composite(
-    "exp2(Tensor self) -> Tensor", namespaces=("", "special"), dtypes="floating_complex",
+    "exp2(Tensor self) -> Tensor", template="unary",
+    namespaces=("", "special"), dtypes="floating_complex",
     inplace=True,
     derivatives={"self": lambda g, out: g * conj_of(out * LN2)},
     samples=unary(), errors=unary_errors,
@@ -39,7 +40,7 @@ def exp2(self: Tensor) -> Any:
 
 
 @composite(
-    "log2(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True,
+    "log2(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g / conj_of(self * LN2)},
     samples=unary(0.1, 4), errors=unary_errors,
 )
@@ -49,7 +50,7 @@ def log2(self: Tensor) -> Any:
 
 
 @composite(
-    "log10(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True,
+    "log10(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g / conj_of(self * LN10)},
     samples=unary(0.1, 4), errors=unary_errors,
 )
@@ -75,7 +76,7 @@ def _log_of_sum(a: Tensor, b: Tensor, base: float) -> Any:
 
 
 @composite(
-    "logaddexp(Tensor self, Tensor other) -> Tensor",
+    "logaddexp(Tensor self, Tensor other) -> Tensor", template="binary",
     dtypes="floating_complex",
     derivatives={"self": lambda g, self, other: g / conj_of(1 + exp(other - self)),
                  "other": lambda g, self, other: g / conj_of(1 + exp(self - other))},
@@ -87,7 +88,7 @@ def logaddexp(self: Tensor, other: Tensor) -> Any:
 
 
 @composite(
-    "logaddexp2(Tensor self, Tensor other) -> Tensor",
+    "logaddexp2(Tensor self, Tensor other) -> Tensor", template="binary",
     derivatives={"self": lambda g, self, other: g / (1 + exp2(other - self)),
                  "other": lambda g, self, other: g / (1 + exp2(self - other))},
     samples=_tensors_only, errors=broadcast_errors,

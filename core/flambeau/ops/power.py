@@ -25,7 +25,7 @@ from flambeau.tensor import Tensor
 
 
 @composite(
-    "reciprocal(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True,
+    "reciprocal(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, out: -g * conj_of(out * out)},
     samples=unary(0.5, 4), errors=unary_errors,
 )
@@ -35,7 +35,7 @@ def reciprocal(self: Tensor) -> Any:
 
 
 @composite(
-    "rsqrt(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True,
+    "rsqrt(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, out: g * conj_of(out * out * out) * -0.5},
     samples=unary(0.5, 4), errors=unary_errors,
 )
@@ -45,7 +45,7 @@ def rsqrt(self: Tensor) -> Any:
 
 
 @composite(
-    "square(Tensor self) -> Tensor", dtypes="numeric", inplace=True,
+    "square(Tensor self) -> Tensor", template="unary", dtypes="numeric", inplace=True,
     derivatives={"self": lambda g, self: g * conj_of(self * 2)},
     samples=unary(), errors=unary_errors,
 )
@@ -107,7 +107,7 @@ def _hypot_errors(make: Make) -> Iterator[ErrorSample]:
 
 
 @composite(
-    "hypot(Tensor self, Tensor other) -> Tensor", inplace=True,
+    "hypot(Tensor self, Tensor other) -> Tensor", template="binary", inplace=True,
     derivatives={"self": lambda g, self, out: g * (self / out),
                  "other": lambda g, other, out: g * (other / out)},
     samples=lambda make: (s for s in binary(0.5, 2)(make) if isinstance(s.args[1], Tensor)),

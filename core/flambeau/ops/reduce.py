@@ -165,7 +165,7 @@ def _mean_errors(make: Make) -> Iterator[ErrorSample]:
 
 
 @composite(
-    "mean(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
+    "mean(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor", template="reduction",
     samples=_sum_samples, errors=_mean_errors,
     derivatives={"self": lambda g, self_shape, dim, keepdim: (
         restore_dims(g, self_shape, dim, keepdim) / count_of(self_shape, dim)).expand(self_shape)},
@@ -217,7 +217,8 @@ def _truth(self: Tensor, holds: Tensor) -> Any:
 
 
 @composite(
-    "all(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes="all",
+    "all(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", template="reduction",
+    dtypes="all",
     samples=_truth_samples, errors=dim_errors,
 )
 def all(self: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
@@ -226,7 +227,8 @@ def all(self: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 @composite(
-    "any(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", dtypes="all",
+    "any(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", template="reduction",
+    dtypes="all",
     samples=_truth_samples, errors=dim_errors,
 )
 def any(self: Tensor, dim: Any = None, keepdim: bool = False) -> Any:

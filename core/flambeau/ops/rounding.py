@@ -45,7 +45,7 @@ def _refuse_complex(name: str, self: Tensor) -> None:
 
 
 @composite(
-    "ceil(Tensor self) -> Tensor", dtypes="real", inplace=True,
+    "ceil(Tensor self) -> Tensor", template="unary", dtypes="real", inplace=True,
     derivatives={"self": zeros_like_gradient}, samples=unary(), errors=_rounding_errors,
     aliases=("__ceil__",),
 )
@@ -56,7 +56,8 @@ def ceil(self: Tensor) -> Any:
 
 
 @composite(
-    "trunc(Tensor self) -> Tensor", dtypes="real", inplace=True, aliases=("fix", "__trunc__"),
+    "trunc(Tensor self) -> Tensor", template="unary",
+    dtypes="real", inplace=True, aliases=("fix", "__trunc__"),
     derivatives={"self": zeros_like_gradient}, samples=unary(), errors=_rounding_errors,
 )
 def trunc(self: Tensor) -> Any:
@@ -121,7 +122,8 @@ def _no_gradient(g: Tensor) -> Any:
 
 
 @composite(
-    "floor_divide(Operand self, Operand other) -> Tensor", dtypes="real", inplace=True,
+    "floor_divide(Operand self, Operand other) -> Tensor", template="binary",
+    dtypes="real", inplace=True,
     derivatives={"self": _no_gradient, "other": _no_gradient}, aliases=("__floordiv__",),
     samples=binary(0.5, 2), errors=broadcast_errors,
 )
@@ -140,7 +142,8 @@ def floor_divide(self: Any, other: Any) -> Any:
 
 
 @composite(
-    "trunc_divide(Operand self, Operand other) -> Tensor", namespaces=("_internal",),
+    "trunc_divide(Operand self, Operand other) -> Tensor", template="binary",
+    namespaces=("_internal",),
     dtypes="real", derivatives={"self": _no_gradient, "other": _no_gradient},
     samples=binary(0.5, 2), errors=broadcast_errors,
 )
@@ -170,7 +173,7 @@ def _exact_quotient(self: Any, other: Any, rest: Tensor, compute: dtypes.dtype) 
 
 
 @composite(
-    "fmod(Tensor self, Operand other) -> Tensor", dtypes="real", inplace=True,
+    "fmod(Tensor self, Operand other) -> Tensor", template="binary", dtypes="real", inplace=True,
     derivatives={"self": lambda g: g,
                  "other": lambda g, self, other: -g * trunc_divide(self, other)},
     samples=binary(0.7, 2), errors=broadcast_errors,

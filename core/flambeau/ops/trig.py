@@ -29,7 +29,7 @@ from flambeau.tensor import Tensor
 
 
 @composite(
-    "tan(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True,
+    "tan(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, out: g * conj_of(1 + out * out)},
     samples=unary(-1, 1), errors=unary_errors,
 )
@@ -42,7 +42,8 @@ def tan(self: Tensor) -> Any:
 
 
 @composite(
-    "asin(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True, aliases=("arcsin",),
+    "asin(Tensor self) -> Tensor", template="unary",
+    dtypes="floating_complex", inplace=True, aliases=("arcsin",),
     derivatives={"self": lambda g, self: g * conj_of(rsqrt(1 - self * self))},
     samples=unary(-0.9, 0.9), errors=unary_errors,
 )
@@ -55,7 +56,8 @@ def asin(self: Tensor) -> Any:
 
 
 @composite(
-    "acos(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True, aliases=("arccos",),
+    "acos(Tensor self) -> Tensor", template="unary",
+    dtypes="floating_complex", inplace=True, aliases=("arccos",),
     derivatives={"self": lambda g, self: -g * conj_of(rsqrt(1 - self * self))},
     samples=unary(-0.9, 0.9), errors=unary_errors,
 )
@@ -68,7 +70,8 @@ def acos(self: Tensor) -> Any:
 
 
 @composite(
-    "atan(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True, aliases=("arctan",),
+    "atan(Tensor self) -> Tensor", template="unary",
+    dtypes="floating_complex", inplace=True, aliases=("arctan",),
     derivatives={"self": lambda g, self: g / conj_of(1 + self * self)},
     samples=unary(), errors=unary_errors,
 )
@@ -80,7 +83,7 @@ def atan(self: Tensor) -> Any:
 
 
 @composite(
-    "sinh(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True,
+    "sinh(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g * conj_of(cosh(self))},
     samples=unary(), errors=unary_errors,
 )
@@ -97,7 +100,7 @@ def sinh(self: Tensor) -> Any:
 
 
 @composite(
-    "cosh(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True,
+    "cosh(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g * conj_of(sinh(self))},
     samples=unary(), errors=unary_errors,
 )
@@ -111,7 +114,8 @@ def cosh(self: Tensor) -> Any:
 
 
 @composite(
-    "asinh(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True, aliases=("arcsinh",),
+    "asinh(Tensor self) -> Tensor", template="unary",
+    dtypes="floating_complex", inplace=True, aliases=("arcsinh",),
     derivatives={"self": lambda g, self: g * conj_of(rsqrt(1 + self * self))},
     samples=unary(), errors=unary_errors,
 )
@@ -127,7 +131,8 @@ def asinh(self: Tensor) -> Any:
 
 
 @composite(
-    "acosh(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True, aliases=("arccosh",),
+    "acosh(Tensor self) -> Tensor", template="unary",
+    dtypes="floating_complex", inplace=True, aliases=("arccosh",),
     derivatives={"self": lambda g, self: g * conj_of(rsqrt(self - 1) * rsqrt(self + 1))},
     samples=unary(1.1, 4), errors=unary_errors,
 )
@@ -143,7 +148,8 @@ def acosh(self: Tensor) -> Any:
 
 
 @composite(
-    "atanh(Tensor self) -> Tensor", dtypes="floating_complex", inplace=True, aliases=("arctanh",),
+    "atanh(Tensor self) -> Tensor", template="unary",
+    dtypes="floating_complex", inplace=True, aliases=("arctanh",),
     derivatives={"self": lambda g, self: g / conj_of(1 - self * self)},
     samples=unary(-0.9, 0.9), errors=unary_errors,
 )

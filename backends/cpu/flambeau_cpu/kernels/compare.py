@@ -32,9 +32,24 @@ def select_where(out: Any, condition: Any, self: Any, other: Any) -> None:
     np.copyto(out, self, where=condition)
 
 
+def _ordered(ufunc: Any) -> Any:
+    """A comparison; declines complex numbers, and dtypes that have to be promoted first."""
+
+    def compare(a: Any, b: Any) -> Any:
+        try:
+            if a.dtype != b.dtype or a.dtype.kind == "c":
+                return NotImplemented
+        except AttributeError:  # a number: NumPy compares it without rounding it
+            if (a if hasattr(a, "dtype") else b).dtype.kind not in "iufV":
+                return NotImplemented
+        return ufunc(a, b)
+
+    return compare
+
+
 override(kernels, {
-    "ne": binary(np.not_equal), "gt": binary(np.greater, "biufV"),
-    "ge": binary(np.greater_equal, "biufV"), "where": _where_fresh,
+    "ne": binary(np.not_equal), "gt": _ordered(np.greater), "ge": _ordered(np.greater_equal),
+    "where": _where_fresh,
     "bitwise_not": np.invert, "logical_not": np.logical_not,
     "logical_and": binary(np.logical_and), "logical_or": binary(np.logical_or),
     "logical_xor": binary(np.logical_xor), "isnan": np.isnan, "isinf": np.isinf,

@@ -71,7 +71,7 @@ kernels.register("pow", fresh=_pow)(_pow_out)
 register(kernels, {"remainder": _remainder})
 
 
-def _rsub(x: Any, other: Any, alpha: Any) -> Any:
+def _rsub(x: Any, other: Any, alpha: Any = 1) -> Any:
     return _reverse_subtract(x, other) if alpha == 1 else NotImplemented
 
 

@@ -70,7 +70,7 @@ def argmin(out: Any, x: Any, dim: Any, keepdim: bool) -> None:
     out[...] = np.argmin(x, axis=dim, keepdims=keepdim)
 
 
-def _mean(x: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
+def _mean(x: Any, dim: Any, keepdim: bool, dtype: Any = None) -> Any:
     if dtype is not None or x.dtype.kind in "biu":
         return NotImplemented
     axes = axes_of(x, dim)
