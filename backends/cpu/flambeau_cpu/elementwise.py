@@ -78,6 +78,8 @@ def alike(a: Any, b: Any) -> bool:
         return bool(a.dtype == b.dtype)
     except AttributeError:
         array, number = (a, b) if hasattr(a, "dtype") else (b, a)
+        if not hasattr(array, "dtype"):
+            return False  # two numbers: NumPy would compute in float64
         kind = array.dtype.kind
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             return False
