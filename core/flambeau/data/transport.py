@@ -11,6 +11,7 @@ Invariant: a segment is written only while no array over it is alive in either p
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import itertools
@@ -20,7 +21,7 @@ import pickle
 import sys
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from flambeau.kind import kind_of
 from flambeau.tensor import Tensor, from_native
 
 if TYPE_CHECKING:
+    import socket
     from multiprocessing.connection import Connection
 
     from flambeau.dtypes import dtype as Dtype
@@ -126,6 +128,12 @@ class _Segment:
     def is_free(self) -> bool:
         return not self.lent and (self._lease is None or self._lease() is None)
 
+    def close_handle(self) -> None:
+        """Close the file; the mapping stays."""
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
+
     def lease(self) -> Bytes:
         """All of it, as an array that keeps the segment busy while any view of it is alive."""
         whole = np.frombuffer(self.buffer, np.uint8)
@@ -186,13 +194,15 @@ class Arena:
             self._unannounced.remove(number)
         else:
             self._closed.append(number)
-        if segment.handle is not None:
-            os.close(segment.handle)
+        segment.close_handle()
 
     def reclaim(self, numbers: list[int]) -> None:
         """The main process has no array over these segments any more."""
         for number in numbers:
-            self._segments[number].lent = False
+            segment = self._segments[number]
+            segment.lent = False
+            # Only now: some systems lose a file that its sender closes while it is on its way.
+            segment.close_handle()
 
     def encode(self, kind: str, task: int, value: Any) -> Message:
         """Pickle a value; its large arrays end up in segments."""
@@ -220,8 +230,6 @@ class Arena:
             segment = self._segments[number]
             assert segment.handle is not None
             _send_file(connection, segment.handle)
-            os.close(segment.handle)
-            segment.handle = None
             self._unannounced.remove(number)
 
     def _locate(self, raw: Bytes) -> Piece | None:
@@ -322,22 +330,34 @@ def _tensor(
     return t if cls is Tensor else t.as_subclass(cls)
 
 
-def _send_file(connection: Connection, handle: int) -> None:
-    from multiprocessing import reduction
+@contextlib.contextmanager
+def _socket_of(connection: Connection) -> Iterator[socket.socket]:
+    import socket
 
-    reduction.send_handle(connection, handle, 0)
+    with socket.fromfd(connection.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as opened:
+        yield opened
+
+
+def _send_file(connection: Connection, handle: int) -> None:
+    import socket
+
+    with _socket_of(connection) as opened:
+        socket.send_fds(opened, [b"f"], [handle])
 
 
 def _receive_file(connection: Connection) -> int:
-    from multiprocessing import reduction
+    import socket
 
-    try:
-        return reduction.recv_handle(connection)
-    except RuntimeError as error:  # the system dropped the file: there is no number left for it
+    with _socket_of(connection) as opened:
+        marker, handles, _, _ = socket.recv_fds(opened, 1, 1)
+    if not marker:
+        raise EOFError
+    if not handles:  # the system dropped the file: there is no number left for it
         raise RuntimeError(
             "DataLoader: this process has too many open files to receive a batch from a worker. "
             "Raise the limit (ulimit -n) or close files."
-        ) from error
+        )
+    return handles[0]
 
 
 class Reader:

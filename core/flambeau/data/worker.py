@@ -130,6 +130,9 @@ def _seed(job: Job) -> None:
 
     import flambeau as fb
 
+    # If another thread of the main process was drawing at the moment of the fork, this copy of
+    # its lock would stay taken for ever.
+    fb.default_generator.lock = threading.RLock()
     random.seed(job.base_seed + job.id)
     fb.manual_seed(job.base_seed + job.id)
     # NumPy's legacy generator gets a hash of both numbers: seeds base + id are too alike for it.

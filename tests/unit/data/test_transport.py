@@ -1,5 +1,6 @@
 """Batches through shared memory: both ends in one process."""
 
+import contextlib
 import errno
 import gc
 import multiprocessing
@@ -180,6 +181,26 @@ def test_without_file_passing_all_travels_in_the_pipe(link, monkeypatch):
     message = link.arena.encode("batch", 0, [np.zeros(20_000), "x" * 2 * SHORT])
     assert message.pieces == []
     assert isinstance(message.stream, bytes)
+
+
+def test_too_many_open_files_is_an_error_with_advice(link):
+    resource = pytest.importorskip("resource")
+    link.send(big())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 5, limits[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        os.close(taken.pop())  # one is left, for the socket
+        with pytest.raises(RuntimeError, match=r"too many open files.*ulimit"):
+            link.reader.read(link.far)
+    finally:
+        for handle in taken:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_no_memory_left_is_an_error_with_advice(link, monkeypatch):
