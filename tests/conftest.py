@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+# Before NumPy and torch are loaded: on two cores their thread pools fight each other, and small
+# cases take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("deep", deadline=None, max_examples=2000, print_blob=True)
