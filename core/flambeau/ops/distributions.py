@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from flambeau import dispatch, dtypes, rng
-from flambeau.device import META
+from flambeau.autograd.grad_mode import MODE
+from flambeau.device import CPU, META
 from flambeau.interop import host_array
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, broadcast_shapes
+from flambeau.modes import ACTIVE
 from flambeau.ops.create import creation_kind, sizes_of, zeros_like
 from flambeau.ops.random import (
+    Sampler,
     bound,
     draw,
     draw_like,
@@ -131,25 +134,6 @@ def integers(self: Tensor, low: int | None, high: int | None, generator: Any) ->
     return draw_like(self._kind, self.layout_(), rng.random_, generator, "random_", low, high)
 
 
-def random_(self: Tensor, *bounds: Any, generator: Any = None, **named: Any) -> Tensor:
-    """Fill with integers: ``random_()``, ``random_(to)`` or ``random_(from, to)``.
-
-    Without bounds: from 0 to the largest of an integral dtype, or to the last integer up to which
-    a floating dtype holds all.
-    """
-    low, high = named.pop("from", None), named.pop("to", None)
-    if named or len(bounds) > 2:
-        raise TypeError("random_() expects (), (to) or (from, to), and generator")
-    if len(bounds) == 1:
-        low, high = (low, bounds[0]) if high is None else (bounds[0], high)
-    elif bounds:
-        low, high = bounds
-    if high is not None:
-        low = 0 if low is None else bound("random_", "from", low)
-        high = bound("random_", "to", high)
-    return _inplace(integers)(self, low, high, generator=generator)  # type: ignore[no-any-return]
-
-
 # ---- coins -------------------------------------------------------------------------------------
 def _coin_samples(make: Make) -> Iterator[Sample]:
     yield sample(make(3, 4, low=0.0, high=1.0))
@@ -186,8 +170,6 @@ def bernoulli_fill(self: Tensor, p: Any, generator: Any) -> Tensor:
 
 def _coins(kind: Kind, layout: Layout, p: Any, generator: Any) -> Tensor:
     """Coins of chance ``p``, flipped in the order of a dense layout's memory."""
-    if kind.dtype.is_complex:
-        raise NotImplementedError(f"bernoulli is not implemented for {kind.dtype.name}")
     if not isinstance(p, Tensor):
         return draw_like(kind, layout, _coins_of_chance, generator, "bernoulli_", float(p))
     if p.shape != layout.shape:
@@ -200,8 +182,10 @@ def _coins(kind: Kind, layout: Layout, p: Any, generator: Any) -> Tensor:
 
 
 def _coins_of_chance(
-    generator: rng.Generator, shape: tuple[int, ...], dtype_name: str, p: float
+    generator: rng.Generator, shape: tuple[int, ...], dtype_name: str, p: float = 0.5
 ) -> Array:
+    if dtype_name in ("complex64", "complex128"):
+        raise NotImplementedError(f"bernoulli is not implemented for {dtype_name}")
     return rng.bernoulli_scalar(generator, shape, p).astype(dtypes.BY_NAME[dtype_name].numpy)
 
 
@@ -315,13 +299,67 @@ def normal(
     return result.requires_grad_() if requires_grad else result
 
 
+# ---- methods -----------------------------------------------------------------------------------
 def _inplace(function: Any) -> Any:
     return function.op.inplace_function
 
 
-for _name, _function in {
-    "uniform_": uniform, "normal_": normal_like, "log_normal_": log_normal, "cauchy_": cauchy,
-    "exponential_": exponential, "geometric_": geometric, "bernoulli_": bernoulli_fill,
-}.items():
-    setattr(Tensor, _name, _inplace(_function))
+def _is_plain(t: Tensor) -> bool:
+    """Whether a tensor is row-major host memory that nobody watches: values go straight there."""
+    return (
+        not ACTIVE and t._kind.device is CPU and t.layout_().is_contiguous
+        and not (MODE.enabled and t.requires_grad)
+    )
+
+
+def _method(function: Any, name: str, sampler: Sampler) -> Any:
+    """The in-place method of an op: short for plain tensors and numbers, else the op itself."""
+    general = _inplace(function)
+
+    def fill(self: Tensor, *arguments: Any, generator: Any = None, **named: Any) -> Tensor:
+        simple = not named and all(a.__class__ is float or a.__class__ is int for a in arguments)
+        if not simple or len(arguments) > 2 or not _is_plain(self):
+            return general(self, *arguments, generator=generator, **named)  # type: ignore[no-any-return]
+        drawn = sampler(source(generator, name), self.shape, self._kind.dtype.name, *arguments)
+        storage = self.storage()
+        np.copyto(self.native(), drawn)
+        storage.version += 1
+        return self
+
+    fill.__name__ = fill.__qualname__ = name
+    fill.__doc__ = general.__doc__
+    return fill
+
+
+for _function, _name, _sampler in (
+    (uniform, "uniform_", rng.uniform), (normal_like, "normal_", rng.normal),
+    (log_normal, "log_normal_", rng.log_normal), (cauchy, "cauchy_", rng.cauchy),
+    (exponential, "exponential_", rng.exponential), (geometric, "geometric_", rng.geometric),
+    (bernoulli_fill, "bernoulli_", _coins_of_chance),
+):
+    setattr(Tensor, _name, _method(_function, _name, _sampler))
+_fill_with_integers = _method(integers, "random_", rng.random_)
+
+
+def random_(self: Tensor, *bounds: Any, generator: Any = None, **named: Any) -> Tensor:
+    """Fill with integers: ``random_()``, ``random_(to)`` or ``random_(from, to)``.
+
+    Without bounds: from 0 to the largest of an integral dtype, or to the last integer up to which
+    a floating dtype holds all.
+    """
+    low, high = named.pop("from", None), named.pop("to", None)
+    if named or len(bounds) > 2:
+        raise TypeError("random_() expects (), (to) or (from, to), and generator")
+    if len(bounds) == 1:
+        low, high = (low, bounds[0]) if high is None else (bounds[0], high)
+    elif bounds:
+        low, high = bounds
+    if low is None and high is None:
+        return _fill_with_integers(self, generator=generator)  # type: ignore[no-any-return]
+    if high is not None:
+        low = 0 if low is None else bound("random_", "from", low)
+        high = bound("random_", "to", high)
+    return _fill_with_integers(self, low, high, generator=generator)  # type: ignore[no-any-return]
+
+
 setattr(Tensor, "random_", random_)  # noqa: B010  the class cannot know it

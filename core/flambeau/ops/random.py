@@ -64,7 +64,8 @@ def draw(
     """A row-major tensor of random numbers; none are drawn for the meta device."""
     if kind.device is META:
         return dispatch.empty(kind, Layout.contiguous(shape))
-    return place(kind, sampler(source(generator, name), shape, kind.dtype.name, *arguments))
+    values = sampler(source(generator, name), shape, kind.dtype.name, *arguments)
+    return from_native(kind, values) if kind.device is CPU else place(kind, values)
 
 
 def draw_like(
@@ -89,18 +90,14 @@ def in_memory_order(layout: Layout) -> Layout:
     return Layout.of(layout.shape, strides_in_order(layout.shape, layout.order()))
 
 
-def _result(
-    made: Callable[[Kind, tuple[int, ...]], Tensor], name: str, shape: tuple[int, ...],
-    dtype: dtypes.dtype | None, device: Any, out: Tensor | None, requires_grad: bool,
-) -> Tensor:
-    """What all factories share: kind, ``out`` and ``requires_grad``."""
+def _kind_of(name: str, dtype: dtypes.dtype | None, device: Any, out: Tensor | None) -> Kind:
+    """The kind of a new tensor: that of ``out`` if there is one."""
     if out is None:
-        result = made(creation_kind(dtype, device), shape)
-        return result.requires_grad_() if requires_grad else result
+        return creation_kind(dtype, device)
     if dtype is not None and dtype is not out.dtype:
         raise RuntimeError(
             f"{name}(): dtype {dtype!r} does not match dtype of out parameter ({out.dtype!r})")
-    return finish(made(out._kind, shape), requires_grad, out, name)
+    return out._kind
 
 
 def _shape(name: str, shape: tuple[Any, ...], size: Any) -> tuple[int, ...]:
@@ -120,9 +117,9 @@ def rand(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """Numbers uniform in [0, 1), of a floating or complex dtype."""
-    return _result(
-        lambda kind, sizes: draw(kind, sizes, rng.uniform, generator, "rand"), "rand",
-        _shape("rand", shape, size), dtype, device, out, requires_grad)
+    kind = _kind_of("rand", dtype, device, out)
+    result = draw(kind, _shape("rand", shape, size), rng.uniform, generator, "rand")
+    return finish(result, requires_grad, out, "rand")
 
 
 def randn(
@@ -131,9 +128,9 @@ def randn(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """Normal numbers of mean 0 and variance 1, of a floating or complex dtype."""
-    return _result(
-        lambda kind, sizes: draw(kind, sizes, rng.normal, generator, "randn"), "randn",
-        _shape("randn", shape, size), dtype, device, out, requires_grad)
+    kind = _kind_of("randn", dtype, device, out)
+    result = draw(kind, _shape("randn", shape, size), rng.normal, generator, "randn")
+    return finish(result, requires_grad, out, "randn")
 
 
 def randint(
@@ -152,9 +149,10 @@ def randint(
         raise TypeError("randint() expects (high, size) or (low, high, size), size a tuple of ints")
     low, high = _bounds("randint", bounds, low, high)
     what = dtypes.int64 if dtype is None and out is None else dtype
-    return _result(
-        lambda kind, sizes: draw(kind, sizes, rng.random_, generator, "randint", low, high),
-        "randint", sizes_of("randint", tuple(size)), what, device, out, requires_grad)
+    kind = _kind_of("randint", what, device, out)
+    shape = sizes_of("randint", tuple(size))
+    result = draw(kind, shape, rng.random_, generator, "randint", low, high)
+    return finish(result, requires_grad, out, "randint")
 
 
 def _bounds(name: str, given: Sequence[Any], low: Any, high: Any) -> tuple[int, int]:
@@ -196,9 +194,9 @@ def randperm(
     """The integers from 0 to ``n - 1`` in random order, int64 unless a dtype is given."""
     sizes = sizes_of("randperm", (bound("randperm", "n", n),))
     what = dtypes.int64 if dtype is None and out is None else dtype
-    return _result(
-        lambda kind, sizes: draw(kind, sizes, _permutation, generator, "randperm"), "randperm",
-        sizes, what, device, out, requires_grad)
+    kind = _kind_of("randperm", what, device, out)
+    result = draw(kind, sizes, _permutation, generator, "randperm")
+    return finish(result, requires_grad, out, "randperm")
 
 
 # ---- like another tensor -----------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Generator:
 
     next_normal: float | None  # second value of the last Box-Muller pair, see .normal
     _bits: np.random.MT19937
-    _draw: Callable[[int], U64] | None  # None until the first use: numpy.random loads slowly
+    _draw: Callable[..., Any] | None  # None until the first use: numpy.random loads slowly
     _next_float_normal: float | None
     _reseed: Callable[[int], None]
     _seed: int | None  # None: to be taken from the operating system
@@ -129,7 +129,13 @@ class Generator:
 
     def words(self, n: int) -> U64:
         """The next ``n`` 32-bit words, each in a uint64; the caller holds ``lock``."""
-        return (self._draw or self._start())(n)
+        words: U64 = (self._draw or self._start())(n)
+        return words
+
+    def word(self) -> int:
+        """The next 32-bit word; needs no lock."""
+        word: int = (self._draw or self._start())()
+        return word
 
     def double_words(self, n: int) -> U64:
         """The next ``n`` 64-bit words, the high halves drawn first; the caller holds ``lock``."""
@@ -138,7 +144,7 @@ class Generator:
         high <<= np.uint64(32)
         return high | words[1::2]
 
-    def _start(self) -> Callable[[int], U64]:
+    def _start(self) -> Callable[..., Any]:
         if self._draw is None:
             self._bits = np.random.MT19937(0)
             self._reseed = np.random.RandomState(self._bits).seed

@@ -6,41 +6,53 @@ The numbers are those of the other modules, which come here for up to :data:`FEW
 from __future__ import annotations
 
 import math
+from math import cos, log1p, sin, sqrt
 from typing import Final
 
 from flambeau.rng.engine import Generator
 
 FEW: Final = 32
 
+_HIGH_BITS: Final = 2**21 - 1  # of a double word's 53 bits, those in its first half
+_TURN: Final = 2.0 * math.pi * 2.0**-53
+
 
 def unit32(generator: Generator, n: int) -> list[float]:
     """Numbers in [0, 1) with 24 bits, one word each."""
+    if n == 1:
+        return [(generator.word() & 0xFFFFFF) * 2.0**-24]
     with generator.lock:
         return [(word & 0xFFFFFF) * 2.0**-24 for word in generator.words(n).tolist()]
 
 
 def unit64(generator: Generator, n: int) -> list[float]:
     """Numbers in [0, 1) with 53 bits, two words each."""
+    return [k * 2.0**-53 for k in _integers53(generator, n)]
+
+
+def below(generator: Generator, n: int, p: float) -> list[bool]:
+    """Whether a 53-bit number in [0, 1) is below ``p``."""
+    limit = math.ceil(p * 2.0**53)
+    return [k < limit for k in _integers53(generator, n)]
+
+
+def _integers53(generator: Generator, n: int) -> list[int]:
     with generator.lock:
-        return [(word & 0x1FFFFFFFFFFFFF) * 2.0**-53 for word in double_words(generator, n)]
-
-
-def double_words(generator: Generator, n: int) -> list[int]:
-    """64-bit words; the caller holds the lock."""
-    words = generator.words(2 * n).tolist()
-    return [high << 32 | low for high, low in zip(words[::2], words[1::2], strict=True)]
+        words = generator.words(2 * n).tolist()
+    return [
+        (high & _HIGH_BITS) << 32 | low for high, low in zip(words[::2], words[1::2], strict=True)
+    ]
 
 
 def integers(generator: Generator, n: int, start: int, span: int, wide: bool) -> list[int]:
     """``start`` plus a word modulo ``span``, of 64 bits if ``wide``."""
+    if n == 1 and not wide:
+        return [start + generator.word() % span]
     with generator.lock:
-        words = double_words(generator, n) if wide else generator.words(n).tolist()
+        words = generator.words(2 * n if wide else n).tolist()
+    if wide:
+        words = [high << 32 | low for high, low in zip(words[::2], words[1::2], strict=True)]
     return [start + word % span for word in words]
-
-
-def below(generator: Generator, n: int, p: float) -> list[bool]:
-    """Whether a 53-bit uniform is below ``p``."""
-    return [u < p for u in unit64(generator, n)]
 
 
 def normals(generator: Generator, n: int) -> list[float]:
@@ -48,15 +60,30 @@ def normals(generator: Generator, n: int) -> list[float]:
     if not n:
         return []
     with generator.lock:
-        held, generator.next_normal = generator.next_normal, None
-        out = [] if held is None else [held]
-        uniforms = unit64(generator, (n - len(out) + 1) // 2 * 2)
-        for u1, u2 in zip(uniforms[::2], uniforms[1::2], strict=True):
-            radius, angle = math.sqrt(-2.0 * math.log1p(-u2)), (2.0 * math.pi) * u1
-            out.append(radius * math.cos(angle) + 0.0)  # the addition makes -0 a +0
-            out.append(radius * math.sin(angle) + 0.0)
-        if len(out) > n:
-            generator.next_normal = out.pop()
+        out = [] if generator.next_normal is None else [generator.next_normal]
+        words = iter(generator.words((n - len(out) + 1) // 2 * 4).tolist())
+        for high1, low1, high2, low2 in zip(words, words, words, words, strict=True):
+            angle = ((high1 & _HIGH_BITS) << 32 | low1) * _TURN
+            u = ((high2 & _HIGH_BITS) << 32 | low2) * 2.0**-53
+            radius = sqrt(-2.0 * log1p(-u))
+            out.append(radius * cos(angle) + 0.0)  # the addition makes -0 a +0
+            out.append(radius * sin(angle) + 0.0)
+        generator.next_normal = out.pop() if len(out) > n else None
+    return out
+
+
+def fused(values: list[float], factor: float, summand: float) -> list[float]:
+    """``value * factor + summand``, each rounded once: Python divides integers so.
+
+    Raises:
+        OverflowError: where the result is beyond the largest float.
+    """
+    (a, a_under), (b, b_under) = factor.as_integer_ratio(), summand.as_integer_ratio()
+    out = []
+    for value in values:
+        v, v_under = value.as_integer_ratio()
+        under = v_under * a_under
+        out.append((v * a * b_under + b * under) / (under * b_under))
     return out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from flambeau.rng import few
 from flambeau.rng.boxmuller import pairs32, pairs64
-from flambeau.rng.elements import FLOATING, HALF, REAL_OF, cast, numpy_dtype, require
+from flambeau.rng.elements import FLOATING, REAL_OF, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.fma import fma64
 from flambeau.rng.libm import exp, map_libm
@@ -42,6 +42,8 @@ def normal(
         NotImplementedError: ``dtype_name`` is neither floating nor complex.
         RuntimeError: ``std`` is negative.
     """
+    if dtype_name == "float32" and mean == 0.0 and std == 1.0 and count(shape) < BLOCK:
+        return np.array(few.normals(generator, count(shape)), np.float32).reshape(shape)
     name = REAL_OF.get(dtype_name, dtype_name)
     require("normal_", name, FLOATING)
     if not std >= 0.0:
@@ -52,8 +54,6 @@ def normal(
     size = count(shape) * dtype.itemsize // numpy_dtype(name).itemsize
     if contiguous and size >= BLOCK:
         out = _fill(generator, size, name, mean, std)
-    elif size <= few.FEW and mean == 0.0 and std == 1.0 and name not in HALF:
-        out = np.array(few.normals(generator, size), numpy_dtype(name))
     else:
         out = cast(_one_by_one(generator, size, mean, std), name)
     return out.view(dtype).reshape(shape)
@@ -101,6 +101,8 @@ def _blocks(generator: Generator, n: int, name: str, mean: float, std: float) ->
 
 def _one_by_one(generator: Generator, n: int, mean: float, std: float) -> F64:
     """Pairs of normals in turn; a second value that is not used waits in the generator."""
+    if n <= few.FEW:
+        return _few(few.normals(generator, n), mean, std)
     out = np.empty(n, np.float64)
     with generator.lock:
         start = 0
@@ -111,6 +113,15 @@ def _one_by_one(generator: Generator, n: int, mean: float, std: float) -> F64:
         if pairs.size > n - start:
             generator.next_normal = float(pairs[-1])
     return fma64(out, std, mean)
+
+
+def _few(values: list[float], mean: float, std: float) -> F64:
+    if mean == 0.0 and std == 1.0:
+        return np.array(values, np.float64)
+    try:
+        return np.array(few.fused(values, std, mean), np.float64)
+    except (OverflowError, ValueError):  # beyond the largest float, infinite, or NaN
+        return fma64(np.array(values, np.float64), std, mean)
 
 
 def _pairs(generator: Generator, n: int) -> F64:

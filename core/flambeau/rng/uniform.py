@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from flambeau.rng import few
@@ -9,6 +11,8 @@ from flambeau.rng.elements import FLOATING, HALF, HIGHEST, REAL_OF, cast, numpy_
 from flambeau.rng.engine import Generator
 from flambeau.rng.fma import fma32_array, fma64
 from flambeau.rng.types import F32, F64, Array, Shape, chunks, count
+
+_DIRECT: Final = {"float32": (few.unit32, np.float32), "float64": (few.unit64, np.float64)}
 
 
 def unit32(generator: Generator, n: int) -> F32:
@@ -50,16 +54,15 @@ def uniform(
         NotImplementedError: ``dtype_name`` is neither floating nor complex.
         RuntimeError: ``low > high``, or a bound or their difference is too large for the dtype.
     """
-    if low == 0.0 and high == 1.0 and count(shape) <= few.FEW:
-        if dtype_name == "float32":
-            return np.array(few.unit32(generator, count(shape)), np.float32).reshape(shape)
-        if dtype_name == "float64":
-            return np.array(few.unit64(generator, count(shape)), np.float64).reshape(shape)
+    n = count(shape)
+    if n <= few.FEW and low == 0.0 and high == 1.0 and dtype_name in _DIRECT:
+        draw, held = _DIRECT[dtype_name]
+        return np.array(draw(generator, n), held).reshape(shape)
     name = REAL_OF.get(dtype_name, dtype_name)
     require("uniform_", name, FLOATING)
     _check_bounds(low, high, name)
     dtype = numpy_dtype(dtype_name)
-    out = np.empty(count(shape), dtype)
+    out = np.empty(n, dtype)
     parts = out.view(numpy_dtype(name))
     with generator.lock:
         for part in chunks(parts.size):
