@@ -117,7 +117,7 @@ class RNNBase(Module):
             RuntimeError: for a wrong size.
         """
         first = self._flat_weights[0]
-        if input.dtype is not first.dtype and not fb.is_autocast_enabled():
+        if input.dtype is not first.dtype:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({first.dtype}). "
                 f"Convert input: input.to({first.dtype}), or convert model: "
