@@ -13,7 +13,7 @@ from flambeau.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
-from flambeau.construct import as_tensor, from_numpy, is_tensor, tensor
+from flambeau.construct import as_tensor, asarray, from_numpy, frombuffer, is_tensor, tensor
 from flambeau.device import device, get_default_device, set_default_device
 from flambeau.dtypes import (
     bfloat16,
@@ -37,6 +37,7 @@ from flambeau.dtypes import (
     uint8,
 )
 from flambeau.errors import OutOfMemoryError
+from flambeau.interop import from_dlpack, to_dlpack
 from flambeau.layout import Size
 from flambeau.memory_format import (
     channels_last,
@@ -45,11 +46,15 @@ from flambeau.memory_format import (
     memory_format,
     preserve_format,
 )
+from flambeau.ops.axes import adjoint, unravel_index
+from flambeau.ops.axes import resolved as resolve_conj
+from flambeau.ops.axes import resolved as resolve_neg
 from flambeau.ops.complex import imag, real
 from flambeau.ops.create import (
     arange,
     empty,
     empty_like,
+    empty_permuted,
     empty_strided,
     eye,
     full,
@@ -62,6 +67,10 @@ from flambeau.ops.create import (
     zeros,
     zeros_like,
 )
+from flambeau.ops.create import (
+    range_ as range,
+)
+from flambeau.ops.diagonals import tril_indices, triu_indices
 from flambeau.ops.distributions import normal
 from flambeau.ops.dropout import plain_alpha_dropout as alpha_dropout
 from flambeau.ops.dropout import plain_alpha_dropout_ as alpha_dropout_
@@ -69,6 +78,27 @@ from flambeau.ops.dropout import plain_dropout as dropout
 from flambeau.ops.dropout import plain_dropout_ as dropout_
 from flambeau.ops.dropout import plain_feature_alpha_dropout as feature_alpha_dropout
 from flambeau.ops.dropout import plain_feature_alpha_dropout_ as feature_alpha_dropout_
+from flambeau.ops.facts import (
+    get_device,
+    is_complex,
+    is_conj,
+    is_floating_point,
+    is_inference,
+    is_neg,
+    is_nonzero,
+    is_same_size,
+    is_signed,
+    numel,
+    result_type,
+    typename,
+)
+from flambeau.ops.grid import (
+    block_diag,
+    broadcast_shapes,
+    broadcast_tensors,
+    cartesian_prod,
+    meshgrid,
+)
 from flambeau.ops.join import concat
 from flambeau.ops.memory import clone
 from flambeau.ops.random import (
@@ -80,7 +110,9 @@ from flambeau.ops.random import (
     randn_like,
     randperm,
 )
+from flambeau.ops.recurrent import gru, lstm, rnn_relu, rnn_tanh
 from flambeau.ops.shape import as_strided, as_strided_scatter, broadcast_to
+from flambeau.ops.stacking import atleast_1d, atleast_2d, atleast_3d, split_with_sizes
 from flambeau.printing import get_printoptions, printoptions, set_printoptions
 from flambeau.random import (
     Generator,
@@ -128,7 +160,10 @@ for _op in _OPS.values():
         if _op.inplace_function is not None:
             globals().setdefault(f"{_op.name}_", _op.inplace_function)
 
-_LAZY = ("autograd", "backend", "data", "fallback", "linalg", "nn", "optim", "testing", "utils", "vision")
+_LAZY = (
+    "autograd", "backend", "data", "fallback", "linalg", "nn", "optim", "testing", "utils",
+    "vision",
+)
 
 
 if not TYPE_CHECKING:

@@ -6,26 +6,28 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flambeau import dispatch
-from flambeau import dtypes
+from flambeau import dispatch, dtypes
 from flambeau.autograd.grad_mode import no_grad
+from flambeau.construct import as_dtype
+from flambeau.device import CPU, defaults, get_default_device
 from flambeau.device import device as Device
-from flambeau.device import CPU, defaults
-from flambeau.kind import Kind, kinds, kind_of
-from flambeau.layout import Layout
-from flambeau.promotion import contiguous_like, number
-from flambeau.registry import Plan, Result, primitive
-from flambeau.samples import Make, Sample, sample
+from flambeau.kind import Kind, kind_of
+from flambeau.layout import Layout, strides_in_order
+from flambeau.ops.memory import checked_number, layout_in
+from flambeau.promotion import number
+from flambeau.registry import OPS, Plan, Result, primitive
+from flambeau.samples import ErrorSample, Make, Sample, error, sample
 from flambeau.tensor import Tensor, from_native
 
 
-def creation_kind(dtype: dtypes.dtype | None, device: Any) -> Kind:
-    """The kind of a new tensor: defaults filled in."""
-    # Every factory comes through here: the defaults are read without a call.
-    if device is None:
-        device = defaults.stack[-1] if defaults.stack else CPU
-    what = dtypes.Default.floating if dtype is None else dtype
-    return kinds.get((device, what)) or kind_of(device, what)
+# ---- arguments ---------------------------------------------------------------------------------
+def creation_kind(dtype: Any, device: Any) -> Kind:
+    """The kind of a new tensor: defaults filled in, Python types as dtypes."""
+    if dtype is None:
+        dtype = dtypes.get_default_dtype()
+    elif dtype.__class__ is not dtypes.dtype:
+        dtype = as_dtype("empty", dtype)
+    return kind_of(get_default_device() if device is None else device, dtype)
 
 
 def sizes_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -53,78 +55,139 @@ def sizes_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return size
 
 
-def finish(result: Tensor, requires_grad: bool, out: Tensor | None, name: str) -> Tensor:
-    """Apply what all factory functions take: ``requires_grad`` and ``out``."""
-    if out is not None:
-        if out.shape != result.shape:
-            from flambeau.registry import OPS
+def _shape(name: str, shape: tuple[Any, ...], size: Any) -> tuple[int, ...]:
+    """The shape given as positional numbers, as one sequence, or by the name ``size``.
 
-            dispatch.resize_out(OPS["fill"], out, result)
-        out.detach().copy_(result)
-        return out
-    return result.requires_grad_() if requires_grad else result
+    Raises:
+        TypeError: if it is missing or given twice.
+    """
+    if size is not None:
+        if shape:
+            raise TypeError(f"{name}() got multiple values for argument 'size'")
+        shape = (size,)
+    elif not shape:
+        raise TypeError(f"{name}() missing required argument 'size'; {name}(()) makes a scalar")
+    return sizes_of(name, shape)
 
 
+def finish(
+    result: Tensor, requires_grad: bool, out: Tensor | None, name: str, dtype: Any = None
+) -> Tensor:
+    """Apply what all factory functions take: ``requires_grad`` and ``out``.
+
+    Raises:
+        RuntimeError: if a dtype was asked for that ``out`` does not have.
+    """
+    if out is None:
+        return result.requires_grad_() if requires_grad else result
+    if dtype is not None and dtype is not out.dtype:
+        raise RuntimeError(
+            f"{name}(): dtype {dtype!r} does not match dtype of out parameter ({out.dtype!r})")
+    if out.shape != result.shape:
+        dispatch.resize_out(OPS["fill"], out, result)
+    out.detach().copy_(result)
+    return out
+
+
+# ---- of a size ---------------------------------------------------------------------------------
 def empty(
-    *size: Any, dtype: dtypes.dtype | None = None, device: Any = None, out: Tensor | None = None,
-    requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
+    *shape: Any, size: Any = None, out: Tensor | None = None, dtype: dtypes.dtype | None = None,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
     """An uninitialised tensor."""
-    shape = sizes_of("empty", size)
-    result = dispatch.empty(creation_kind(dtype, device), Layout.contiguous(shape))
+    sizes = _shape("empty", shape, size)
+    kind = creation_kind(dtype, device)
+    held = Layout.contiguous(sizes)
     if memory_format is not None:
-        from flambeau.ops.memory import layout_in
-
-        wanted = layout_in(result, memory_format)
-        if wanted is not None:
-            result = dispatch.empty(result._kind, wanted)
-    return finish(result, requires_grad, out, "empty")
+        held = layout_in(sizes, memory_format) or held
+    return finish(dispatch.empty(kind, held), requires_grad, out, "empty", dtype)
 
 
 def empty_strided(
     size: Sequence[int], stride: Sequence[int], *, dtype: dtypes.dtype | None = None,
-    device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
-    """An uninitialised tensor with strides given."""
-    result = dispatch.empty(creation_kind(dtype, device), Layout.of(tuple(size), tuple(stride)))
+    """An uninitialised tensor with strides given, in elements.
+
+    Raises:
+        RuntimeError: if there are not as many strides as sizes, or one is negative.
+    """
+    shape, strides = sizes_of("empty_strided", (tuple(size),)), tuple(map(int, stride))
+    if len(shape) != len(strides):
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides "
+            f"({len(strides)})")
+    if any(s < 0 for s in strides):
+        raise RuntimeError(
+            f"empty_strided: Negative strides are not supported, got {list(strides)}")
+    result = dispatch.empty(creation_kind(dtype, device), Layout.of(shape, strides))
     return finish(result, requires_grad, None, "empty_strided")
+
+
+def empty_permuted(
+    size: Sequence[int], physical_layout: Sequence[int], *, dtype: dtypes.dtype | None = None,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:
+    """An uninitialised dense tensor, its dimensions given from the outermost in memory on.
+
+    Raises:
+        RuntimeError: if the order does not name every dimension once.
+    """
+    shape, order = sizes_of("empty_permuted", (tuple(size),)), list(physical_layout)
+    if len(order) != len(shape):
+        raise RuntimeError(
+            f"Number of dimensions in size does not match the length of the physical_layout; "
+            f"i.e. len(size) = {len(shape)} is not equal to len(physical_layout) = {len(order)}")
+    if sorted(order) != list(range(len(shape))):
+        raise RuntimeError(
+            f"Dimension out of range or duplicate dim not allowed in physical_layout {order}")
+    held = Layout.of(shape, strides_in_order(shape, order[::-1]))
+    return finish(dispatch.empty(creation_kind(dtype, device), held), requires_grad, None, "")
 
 
 def full(
     size: Any, fill_value: Any, *, out: Tensor | None = None, dtype: dtypes.dtype | None = None,
-    device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """A tensor filled with a number, of the number's type if no dtype is given."""
+    if isinstance(size, int):
+        raise TypeError("full(): argument 'size' (position 1) must be tuple of ints, not int")
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    what = dtypes.of_scalar(fill_value) if dtype is None else dtype
-    kind = creation_kind(what, device)
-    shape = sizes_of("full", size if isinstance(size, tuple) else (size,))
-    return finish(
-        dispatch.full(kind, shape, number(fill_value, what)), requires_grad, out, "full")
+    kind = creation_kind(dtypes.of_scalar(fill_value) if dtype is None else dtype, device)
+    result = dispatch.full(
+        kind, sizes_of("full", (size,)), checked_number(fill_value, kind.dtype))
+    return finish(result, requires_grad, out, "full", dtype)
 
 
 def _constant(name: str, value: int) -> Any:
+    numbers = {what: number(value, what) for what in dtypes.ALL}
+    on_cpu: dict[Any, tuple[Kind, Any, Any]] = {}  # by dtype, filled at first use
+
     def make(
-        *size: Any, dtype: dtypes.dtype | None = None, device: Any = None,
-        out: Tensor | None = None, requires_grad: bool = False, layout: Any = None,
-        pin_memory: bool = False,
+        *shape: Any, size: Any = None, out: Tensor | None = None,
+        dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
+        requires_grad: bool = False, pin_memory: bool = False,
     ) -> Tensor:
+        if device is None and size is None and out is None and not (
+            requires_grad or defaults.stack
+        ):
+            entry = on_cpu.get(dtypes.get_default_dtype() if dtype is None else dtype)
+            if entry is not None and shape:
+                sizes = shape[0] if shape[0].__class__ is tuple and len(shape) == 1 else shape
+                for n in sizes:
+                    if n.__class__ is not int or n < 0:
+                        break
+                else:
+                    kind, fresh, held = entry
+                    return from_native(kind, fresh(sizes, kind.dtype, value=held))
         kind = creation_kind(dtype, device)
-        result = None
         fresh = kind.backend.kernels.fresh.get("fill")
-        if fresh is not None:  # the short way; whatever it refuses is looked at below
-            try:
-                shape = size[0] if size and size[0].__class__ is not int else size
-                result = from_native(kind, fresh(shape, kind.dtype, value=value))
-            except (TypeError, ValueError):
-                pass
-        if result is None:
-            result = dispatch.full(kind, sizes_of(name, size), number(value, kind.dtype))
-        if requires_grad or out is not None:
-            return finish(result, requires_grad, out, name)
-        return result
+        if fresh is not None and kind.device is CPU:
+            on_cpu[kind.dtype] = (kind, fresh, numbers[kind.dtype])
+        result = dispatch.full(kind, _shape(name, shape, size), numbers[kind.dtype])
+        return finish(result, requires_grad, out, name, dtype)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"A tensor filled with {value}."
@@ -135,22 +198,51 @@ zeros = _constant("zeros", 0)
 ones = _constant("ones", 1)
 
 
+def scalar_tensor(
+    s: Any, *, dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:
+    """A 0-d tensor of a number."""
+    what = dtypes.get_default_dtype() if dtype is None else dtype
+    return full((), s, dtype=what, device=device, requires_grad=requires_grad)
+
+
+# ---- like another ------------------------------------------------------------------------------
 def _like(
     input: Tensor, dtype: dtypes.dtype | None, device: Any, memory_format: Any = None
 ) -> tuple[Kind, Layout]:
-    from flambeau.ops.memory import layout_in
-
     kind = kind_of(
         input._kind.device if device is None else device, input.dtype if dtype is None else dtype)
-    held = input.layout_()
-    layout = layout_in(input, memory_format) or Layout.of(held.shape, contiguous_like(held))
-    return kind, layout
+    wanted = None if memory_format is None else layout_in(input.shape, memory_format)
+    return kind, wanted or in_memory_order(input.layout_())
+
+
+def in_memory_order(layout: Layout) -> Layout:
+    """The dense layout with the same order of elements in memory."""
+    if layout.is_contiguous:
+        return Layout.contiguous(layout.shape)
+    if layout.is_dense():
+        return Layout.of(layout.shape, layout.strides)
+    return Layout.of(layout.shape, strides_in_order(layout.shape, _order(layout)))
+
+
+def _order(layout: Layout) -> list[int]:
+    """Dimensions from the innermost out; expanded ones go where they stand in the shape."""
+    order: list[int] = []
+    for d in range(layout.ndim - 1, -1, -1):
+        at = len(order)
+        stride = layout.strides[d]
+        while at and stride and layout.shape[d] > 1 and (
+            layout.strides[order[at - 1]] > stride > 0
+        ):
+            at -= 1
+        order.insert(at, d)
+    return order
 
 
 def empty_like(
-    input: Tensor, *, dtype: dtypes.dtype | None = None, device: Any = None,
-    requires_grad: bool = False, memory_format: Any = None, layout: Any = None,
-    pin_memory: bool = False,
+    input: Tensor, *, dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False,
 ) -> Tensor:
     """An uninitialised tensor of the shape and memory order of another."""
     result = dispatch.empty(*_like(input, dtype, device, memory_format))
@@ -158,13 +250,13 @@ def empty_like(
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: dtypes.dtype | None = None, device: Any = None,
-    requires_grad: bool = False, memory_format: Any = None, layout: Any = None,
+    input: Tensor, fill_value: Any, *, dtype: dtypes.dtype | None = None, layout: Any = None,
+    device: Any = None, requires_grad: bool = False, memory_format: Any = None,
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of the shape and memory order of another, filled with a number."""
     kind, held = _like(input, dtype, device, memory_format)
-    value = number(fill_value, kind.dtype)
+    value = checked_number(fill_value, kind.dtype)
     if held.is_contiguous:
         result = dispatch.full(kind, held.shape, value)
     else:
@@ -183,6 +275,7 @@ def ones_like(input: Tensor, **options: Any) -> Tensor:
     return full_like(input, 1, **options)
 
 
+# ---- of the same dtype and device --------------------------------------------------------------
 def _new(self: Tensor, options: dict[str, Any]) -> dict[str, Any]:
     return {"dtype": self.dtype, "device": self.device} | {
         k: v for k, v in options.items() if v is not None}
@@ -191,6 +284,11 @@ def _new(self: Tensor, options: dict[str, Any]) -> dict[str, Any]:
 def new_empty(self: Tensor, *size: Any, **options: Any) -> Tensor:
     """An uninitialised tensor of this one's dtype and device."""
     return empty(*size, **_new(self, options))
+
+
+def new_empty_strided(self: Tensor, size: Any, stride: Any, **options: Any) -> Tensor:
+    """An uninitialised tensor with strides given, of this one's dtype and device."""
+    return empty_strided(size, stride, **_new(self, options))
 
 
 def new_zeros(self: Tensor, *size: Any, **options: Any) -> Tensor:
@@ -217,17 +315,23 @@ def new_tensor(self: Tensor, data: Any, **options: Any) -> Tensor:
     return tensor(data, **_new(self, options))
 
 
-for _method in (new_empty, new_zeros, new_ones, new_full, new_tensor):
-    setattr(Tensor, _method.__name__, _method)
+def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """``Tensor(...)`` in this one's dtype and device: sizes, or a sequence of data."""
+    from flambeau.construct import legacy_tensor
+
+    return legacy_tensor(*args, dtype=self.dtype, device=self.device if device is None else device)
 
 
-def scalar_tensor(
-    s: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """A 0-d tensor of a number."""
-    result: Tensor = full((), s, dtype=dtype or dtypes.get_default_dtype(), device=device,
-                          requires_grad=requires_grad)
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """Take the shape of another tensor, in place; new elements are uninitialised."""
+    result: Tensor = self.resize_(the_template.shape, memory_format=memory_format)
     return result
+
+
+for _method in (
+    new, new_empty, new_empty_strided, new_full, new_ones, new_tensor, new_zeros, resize_as_,
+):
+    setattr(Tensor, _method.__name__, _method)
 
 
 # ---- ranges ------------------------------------------------------------------------------------
@@ -246,83 +350,190 @@ def _range_samples(make: Make) -> Iterator[Sample]:
     yield sample(0, 1, 0, dtypes.float32, place)
 
 
+def _range_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(TypeError, "must be int", 0, 1, 2.5, dtypes.int64, make().device)
+
+
 _arange = primitive(
     "arange_steps(Scalar start, Scalar step, int count, dtype dtype, device device) -> Tensor",
     doc="``start + i * step`` for i from 0 to ``count - 1``.",
     rule=_range_rule, formula="start + i * step", namespaces=("_internal",), dtypes="none",
-    samples=_range_samples,
+    samples=_range_samples, errors=_range_errors,
 )
 
 
-def arange(
-    start: Any, end: Any = None, step: Any = 1, *, out: Tensor | None = None,
-    dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False,
-    layout: Any = None, pin_memory: bool = False,
-) -> Tensor:
-    """Numbers from ``start`` (0 if only one is given) up to ``end``, which is left out."""
-    if end is None:
-        start, end = 0, start
-    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+def _bound(name: str, argument: str, value: Any) -> Any:
+    """A number, or the number in a tensor of one element.
+
+    Raises:
+        TypeError: naming the argument.
+    """
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value.item()
+    if not isinstance(value, Tensor) and (
+        isinstance(value, (int, float, complex)) or hasattr(value, "__float__")
+    ):
+        return value
+    raise TypeError(
+        f"{name}(): argument '{argument}' must be Number, not {type(value).__name__}")
+
+
+def _check_range(start: Any, end: Any, step: Any) -> None:
     if step == 0:
         raise RuntimeError("step must be nonzero")
-    if (end - start) * step < 0:
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if not all(math.isfinite(v) for v in (start, end)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+
+
+def arange(
+    *bounds: Any, start: Any = None, end: Any = None, step: Any = None, out: Tensor | None = None,
+    dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:
+    """Numbers from ``start`` up to ``end``, which is left out, ``step`` apart.
+
+    ``arange(end)``, ``arange(start, end)``, ``arange(start, end, step)``, or by these names.
+    """
+    start, end, step = _range_arguments(bounds, start, end, step)
+    _check_range(start, end, step)
     if dtype is None:
         whole = all(isinstance(v, int) for v in (start, end, step))
-        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
-    count = max(0, math.ceil((end - start) / step))
+        dtype = out.dtype if out is not None else (
+            dtypes.int64 if whole else dtypes.get_default_dtype())
     kind = creation_kind(dtype, device)
-    result = _arange(number(start, dtype), number(step, dtype), count, dtype, kind.device)
+    if kind.dtype.category in (0, 3):
+        raise NotImplementedError(f"\"arange\" not implemented for '{kind.dtype.name}'")
+    if kind.dtype is dtypes.int64:
+        start, end, step = int(start), int(end), int(step)
+        _check_range(start, end, step)
+        count = max(0, -((start - end) // step))
+    else:
+        count = max(0, math.ceil((end - start) / step))
+    result = _arange(
+        number(start, kind.dtype), number(step, kind.dtype), count, kind.dtype, kind.device)
     return finish(result, requires_grad, out, "arange")
+
+
+def _range_arguments(
+    bounds: tuple[Any, ...], start: Any, end: Any, step: Any
+) -> tuple[Any, Any, Any]:
+    """Start, end and step, in whichever way they were given."""
+    if len(bounds) == 1 and end is None:
+        bounds = (0 if start is None else start, *bounds)
+    elif len(bounds) == 1:
+        bounds = (*bounds, end)
+    elif not bounds and end is not None:
+        bounds = (0 if start is None else start, end)
+    if len(bounds) == 2:
+        bounds = (*bounds, 1 if step is None else step)
+    if len(bounds) != 3:
+        raise TypeError("arange() expects (end), (start, end) or (start, end, step)")
+    names = ("start", "end", "step")
+    first, last, apart = (
+        _bound("arange", n, v) for n, v in zip(names, bounds, strict=True))
+    return first, last, apart
+
+
+def range_(
+    start: Any = 0, end: Any = None, step: Any = 1, *, out: Tensor | None = None,
+    dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:
+    """Numbers from ``start`` to ``end``, which is included; deprecated for ``arange``."""
+    import warnings
+
+    warnings.warn(
+        "range is deprecated and will be removed in a future release because its behavior is "
+        "inconsistent with Python's range builtin. Instead, use arange, which produces values in "
+        "[start, end).", UserWarning, stacklevel=2)
+    if end is None:
+        start, end = 0, start
+    start, end, step = (
+        _bound("range", n, v) for n, v in (("start", start), ("end", end), ("step", step)))
+    _check_range(start, end, step)
+    kind = creation_kind(dtype if dtype is not None or out is None else out.dtype, device)
+    count = math.floor((end - start) / step) + 1
+    result = _arange(
+        number(start, kind.dtype), number(step, kind.dtype), count, kind.dtype, kind.device)
+    return finish(result, requires_grad, out, "range")
+
+
+def _end_point(name: str, word: str, value: Any) -> Any:
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            f"{name} only supports 0-dimensional start and end tensors, but got {word} with "
+            f"{value.ndim} dimension(s).")
+    return _bound(name, word, value)
 
 
 def linspace(
     start: Any, end: Any, steps: int, *, out: Tensor | None = None,
-    dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False,
-    layout: Any = None, pin_memory: bool = False,
+    dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    start, end = _end_point("linspace", "start", start), _end_point("linspace", "end", end)
+    if dtype is None:
+        dtype = dtypes.get_default_dtype() if out is None else out.dtype
+        if isinstance(start, complex) or isinstance(end, complex):
+            dtype = dtype.to_complex()
     kind = creation_kind(dtype, device)
-    compute = dtypes.float64 if kind.dtype.category < 2 else kind.dtype
-    where_ = {"dtype": compute, "device": device}
     if steps == 1:
-        return finish(full((1,), start, dtype=kind.dtype, device=device), requires_grad, out, "")
+        only = full((1,), number(start, kind.dtype), dtype=kind.dtype, device=device)
+        return finish(only, requires_grad, out, "linspace")
     with no_grad():
-        step = (end - start) / (steps - 1) if steps else 0
-        half = steps // 2
-        # From both ends, so that the last value is exactly `end`.
-        from flambeau.ops.join import cat
-
-        up = arange(0, half, **where_) * step + start
-        down = end - arange(steps - half - 1, -1, -1, **where_) * step if steps else up
-        result = cat([up, down]).to(kind.dtype)
+        result = _spaced(start, end, steps, kind)
     return finish(result, requires_grad, out, "linspace")
 
 
+def _spaced(start: Any, end: Any, steps: int, kind: Kind) -> Tensor:
+    """Computed from both ends, so that the last value is exactly ``end``."""
+    from flambeau.ops.join import cat
+
+    what = dtypes.float64 if kind.dtype.category < 2 else kind.dtype
+    real = what.to_real()
+    step = (end - start) / (steps - 1) if steps else 0
+    half = steps // 2
+    up = arange(0, half, dtype=real, device=kind.device).to(what) * step + start
+    back = arange(steps - half - 1, -1, -1, dtype=real, device=kind.device) if steps else up
+    result: Tensor = cat([up, end - back.to(what) * step if steps else up]).to(kind.dtype)
+    return result
+
+
 def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, **options: Any
+    start: Any, end: Any, steps: int, base: Any = 10.0, *, out: Tensor | None = None,
+    dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """``base`` to the power of ``steps`` numbers evenly spaced from ``start`` to ``end``."""
-    out, needs = options.pop("out", None), options.pop("requires_grad", False)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    start, end = _end_point("logspace", "start", start), _end_point("logspace", "end", end)
+    base = _end_point("logspace", "base", base)
+    what = dtype or (dtypes.get_default_dtype() if out is None else out.dtype)
+    is_complex = what.is_complex or any(isinstance(v, complex) for v in (start, end, base))
+    if dtype is None and is_complex:
+        what = what.to_complex()
+    wide = dtypes.complex128 if is_complex else dtypes.float64
     with no_grad():
-        powers = linspace(start, end, steps, **{**options, "dtype": dtypes.float64})
-        result = (base**powers).to(options.get("dtype") or dtypes.get_default_dtype())
-    return finish(result, needs, out, "logspace")
+        powers = linspace(start, end, steps, dtype=wide, device=device)
+        result = full((), base, dtype=wide, device=device).pow(powers).to(what)
+    return finish(result, requires_grad, out, "logspace")
 
 
 def eye(
     n: int, m: int | None = None, *, out: Tensor | None = None, dtype: dtypes.dtype | None = None,
-    device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """A matrix with ones on the diagonal."""
-    if n < 0 or (m is not None and m < 0):
-        raise RuntimeError(f"n must be greater or equal to 0, got {n if n < 0 else m}")
+    for word, count in (("n", n), ("m", 0 if m is None else m)):
+        if count < 0:
+            raise RuntimeError(f"{word} must be greater or equal to 0, got {count}")
     result: Tensor = zeros((n, n if m is None else m), dtype=dtype, device=device)
     if result.numel():
         result.diagonal().fill_(1)
-    return finish(result, requires_grad, out, "eye")
+    return finish(result, requires_grad, out, "eye", dtype)

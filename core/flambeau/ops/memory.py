@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from flambeau import dispatch, dtypes, modes
@@ -108,19 +108,23 @@ def to_copy(
     kind = kind_of(
         self._kind.device if device is None else device, self.dtype if dtype is None else dtype
     )
-    return dispatch.convert(self, kind, layout_in(self, memory_format))
+    return dispatch.convert(self, kind, layout_in(self.shape, memory_format))
 
 
-def layout_in(self: Tensor, wanted: memory_format | None) -> Layout | None:
-    """The layout of a copy in a memory format; None keeps the order of a dense tensor."""
+def layout_in(shape: Sequence[int], wanted: memory_format | None) -> Layout | None:
+    """The layout of a new tensor in a memory format; None to keep the order that there is.
+
+    Raises:
+        RuntimeError: for a format of another number of dimensions.
+    """
     if wanted is None or wanted is preserve_format:
         return None
     if wanted is contiguous_format:
-        return Layout.contiguous(self.shape)
+        return Layout.contiguous(shape)
     need = 4 if wanted is channels_last else 5
-    if self.ndim != need:
+    if len(shape) != need:
         raise RuntimeError(f"required rank {need} tensor to use {wanted!r} format")
-    return Layout.of(self.shape, strides_in_order(self.shape, channels_last_order(need)))
+    return Layout.of(shape, strides_in_order(shape, channels_last_order(need)))
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -181,7 +185,7 @@ def parse_to(
     if isinstance(first, Tensor):
         where, what = first.device, first.dtype
         rest = rest[1:]
-    elif rest and isinstance(first, dtypes.dtype):
+    elif rest and isinstance(first, (dtypes.dtype, type)):
         what, rest = first, rest[1:]
     elif rest and (first is None or isinstance(first, (str, Device))):
         where, rest = first, rest[1:]
@@ -193,6 +197,10 @@ def parse_to(
             "expected to(dtype), to(device), to(device, dtype) or to(other)"
         )
     copied = kwargs.get("copy", rest[1] if len(rest) > 1 else False)
+    if isinstance(what, type):
+        from flambeau.construct import as_dtype
+
+        what = as_dtype("to", what)
     return None if where is None else Device(where), what, bool(copied), kwargs.get("memory_format")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import index
 from typing import Any
 
-from flambeau import dispatch
+from flambeau import dispatch, dtypes
+from flambeau.kind import kind_of
 from flambeau.layout import (
     Layout,
     infer_shape,
@@ -14,14 +16,14 @@ from flambeau.layout import (
     wrap_dims,
 )
 from flambeau.memory_format import contiguous_format
-from flambeau.registry import composite, view
-from flambeau.samples import ErrorSample, Make, Sample, dim_errors, error, sample, unary_errors
-from flambeau.tensor import Tensor
+from flambeau.registry import OpFunction, composite, view
+from flambeau.samples import ErrorSample, Make, Sample, error, sample, unary_errors
+from flambeau.tensor import Tensor, from_storage
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:
     """Sizes as ints, whatever integers they were given as."""
-    return tuple(n if n.__class__ is int else int(n) for n in shape) if not isinstance(
+    return tuple(n if n.__class__ is int else index(n) for n in shape) if not isinstance(
         shape, int) else (shape,)
 
 
@@ -67,7 +69,7 @@ def _transpose_rule(layout: Layout, dim0: int, dim1: int) -> Layout:
     return layout.permute(order)
 
 
-transpose = view(
+transpose: OpFunction = view(
     "transpose(Tensor self, int dim0, int dim1) -> Tensor", doc="Swap two dimensions.",
     rule=_transpose_rule, dtypes="all", aliases=("swapaxes", "swapdims"),
     derivatives={"self": lambda g, dim0, dim1: transpose(g, dim0, dim1)},
@@ -114,8 +116,8 @@ def _view_errors(make: Make) -> Iterator[ErrorSample]:
     yield error(RuntimeError, "only one dimension can be inferred", make(3, 4), (-1, -1))
 
 
-_view_shape = view(
-    "view(Tensor self, int[]... shape) -> Tensor",
+view_shape = view(
+    "view(Tensor self, int[]... size) -> Tensor",
     doc="The same elements in another shape, without copying.",
     rule=_view_rule, dtypes="all", namespaces=("_internal",), method=True,
     derivatives={"self": lambda g, self_shape: reshape(g, self_shape)},
@@ -128,6 +130,58 @@ _view_shape = view(
 
 
 @composite(
+    "view_dtype(Tensor self, dtype dtype) -> Tensor", dtypes="none", namespaces=("_internal",),
+    method=False, out=False,
+    samples=lambda make: iter([
+        sample(make(2, 4, dtype=dtypes.float32), dtypes.int32),
+        sample(make(2, 4, dtype=dtypes.float32), dtypes.int16),
+        sample(make(2, 4, dtype=dtypes.float32)[:, 2:], dtypes.int64)]),
+    errors=lambda make: iter([
+        error(RuntimeError, "must be divisible by 2", make(2, 3), dtypes.float64),
+        error(RuntimeError, "must be 1", make(4, 2).t(), dtypes.float64),
+        error(RuntimeError, "cannot be 0", make(), dtypes.float64)]),
+)
+def view_dtype(self: Tensor, dtype: dtypes.dtype) -> Tensor:
+    """The same bytes as elements of another dtype; the last dimension takes up the difference."""
+    held, have, want = self.layout_(), self.itemsize, dtype.itemsize
+    how = f"to view {self.dtype.name} as {dtype.name} (different element sizes)"
+    if have == want:
+        layout = held
+    elif not held.ndim:
+        raise RuntimeError(f"self.dim() cannot be 0 {how}")
+    elif held.strides[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 {how}, but got {held.strides[-1]}")
+    elif have > want:
+        by = have // want
+        layout = Layout.of(
+            (*held.shape[:-1], held.shape[-1] * by), (*(s * by for s in held.strides[:-1]), 1),
+            held.offset * by)
+    else:
+        by = want // have
+        for what, n in (("size(-1)", held.shape[-1]), ("storage_offset()", held.offset)):
+            if n % by:
+                raise RuntimeError(f"self.{what} must be divisible by {by} {how}, but got {n}")
+        if any(s % by for s in held.strides[:-1]):
+            raise RuntimeError(f"self.stride() must be divisible by {by} {how}")
+        layout = Layout.of(
+            (*held.shape[:-1], held.shape[-1] // by), (*(s // by for s in held.strides[:-1]), 1),
+            held.offset // by)
+    return from_storage(kind_of(self._kind.device, dtype), self.storage(), layout)
+
+
+def view_(self: Tensor, *shape: Any, dtype: Any = None, **named: Any) -> Tensor:
+    """The same elements in another shape, without copying; or their bytes as another dtype."""
+    if dtype is None and shape and shape[0].__class__ is dtypes.dtype:
+        dtype, shape = shape[0], shape[1:]
+    if dtype is None:
+        return view_shape(self, *shape, **named)  # type: ignore[no-any-return]
+    if shape or named:
+        raise TypeError("view() takes either a shape or a dtype, not both")
+    result: Tensor = view_dtype(self, dtype)
+    return result
+
+
+@composite(
     "reshape(Tensor self, int[]... shape) -> Tensor", dtypes="all", samples=_view_samples,
     errors=_view_errors, out=False,
 )
@@ -136,13 +190,13 @@ def reshape(self: Tensor, shape: Any) -> Tensor:
     sizes = infer_shape(_sizes(shape), self.numel())
     if self.layout_().view(sizes) is None:
         self = self.contiguous()
-    viewed: Tensor = _view_shape(self, sizes)
+    viewed: Tensor = view_shape(self, sizes)
     return viewed
 
 
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """A view in the shape of another tensor."""
-    result: Tensor = _view_shape(self, other.shape)
+    result: Tensor = view_shape(self, other.shape)
     return result
 
 
@@ -187,14 +241,16 @@ def _unflatten_samples(make: Make) -> Iterator[Sample]:
 
 @composite(
     "unflatten(Tensor self, int dim, int[] sizes) -> Tensor", dtypes="all",
-    samples=_unflatten_samples, errors=dim_errors, out=False,
+    samples=_unflatten_samples, out=False, errors=lambda make: iter([
+        error(IndexError, "Dimension out of range", make(2, 3), 2, (1, 3)),
+        error(RuntimeError, "is invalid for input of size 3", make(2, 3), 1, (2, 2))]),
 )
 def unflatten(self: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Split one dimension into several."""
     dim = wrap_dim(dim, self.ndim)
     shape = self.shape
     parts = infer_shape(_sizes(sizes), shape[dim])
-    result: Tensor = _view_shape(self, (*shape[:dim], *parts, *shape[dim + 1 :]))
+    result: Tensor = view_shape(self, (*shape[:dim], *parts, *shape[dim + 1 :]))
     return result
 
 
@@ -259,10 +315,10 @@ def _into_zeros(g: Tensor, shape: Sequence[int], place: Any) -> Tensor:
     result: Tensor = zeros(tuple(shape), dtype=g.dtype, device=g.device)
     if g._requires_grad:
         layout = place(result.layout_())
-        return as_strided_scatter(  # type: ignore[no-any-return]
+        return as_strided_scatter(
             result, g, layout.shape, layout.strides, layout.offset)
     layout = place(result.layout_())
-    dispatch.raw_copy(dispatch.from_storage(result._kind, result.storage(), layout), g)
+    dispatch.raw_copy(from_storage(result._kind, result.storage(), layout), g)
     return result
 
 
@@ -301,6 +357,9 @@ slice_dim = view(
         sample(make(5, 4), 0, 1, 4), sample(make(5, 4), 1, None, None, 2),
         sample(make(5, 4), 0, -2, None), sample(make(5, 4), 0, 4, 2),
     ]),
+    errors=lambda make: iter([
+        error(IndexError, "Dimension out of range", make(3), 1),
+        error(ValueError, "greater than zero", make(3), 0, None, None, -1)]),
 )
 
 
@@ -381,17 +440,18 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     return reshape(result, want) if lead else result
 
 
-unfold = view(
-    "unfold(Tensor self, int dimension, int size, int step) -> Tensor",
+unfold_dim = view(
+    "unfold_dim(Tensor self, int dimension, int size, int step) -> Tensor",
     doc="Windows of a dimension as a new last dimension.",
     rule=lambda layout, dimension, size, step: layout.unfold(
         wrap_dim(dimension, layout.ndim), size, step),
-    dtypes="all", namespaces=("_internal",), method=True,
+    dtypes="all", namespaces=("_internal",), aliases=("unfold",),
     derivatives={"self": lambda g, self_shape, dimension, size, step: _windows_back(
         g, self_shape, dimension, size, step)},
     samples=lambda make: iter([sample(make(7, 2), 0, 3, 2), sample(make(5), 0, 2, 1)]),
     errors=lambda make: iter([error(RuntimeError, "maximum size", make(3), 0, 4, 1)]),
 )
+unfold_dim.op.node_class.__name__ = "UnfoldBackward0"  # type: ignore[attr-defined]
 
 
 def _windows_back(
@@ -452,6 +512,9 @@ as_strided_view = view(
     samples=lambda make: iter([
         sample(make(3, 4), (2, 2), (4, 1), 1), sample(make(6), (2, 3), (3, 1)),
         sample(make(4), (2, 3), (1, 1), 0)]),
+    errors=lambda make: iter([
+        error(RuntimeError, "mismatch in length", make(3), (1, 2), (1,)),
+        error(RuntimeError, "Negative strides", make(3), (2,), (-1,))]),
 )
 
 
@@ -526,5 +589,4 @@ def contiguous_strided(g: Tensor, strides: Sequence[int]) -> Tensor:
 for _method in (view_as, reshape_as, expand_as, broadcast_to, sum_to_size, as_strided,
                 as_strided_scatter):
     setattr(Tensor, _method.__name__, _method)
-Tensor.T = property(lambda self: permute(self, tuple(range(self.ndim - 1, -1, -1))))
-Tensor.mT = property(lambda self: transpose(self, -2, -1))
+setattr(Tensor, "view", view_)  # noqa: B010

@@ -33,7 +33,10 @@ def _float_to_integer(out: Any, source: Any) -> None:
 
 
 def _fill_fresh(shape: tuple[int, ...], what: DType, value: Any) -> Any:
-    if not value and (value.__class__ is int or copysign(1.0, value.real) > 0):
+    if not value and (  # the C library gives zeroed memory for less than it costs to write
+        copysign(1.0, value) > 0 if value.__class__ is float else
+        value.__class__ is not complex
+    ):
         return np.zeros(shape, what.numpy)
     result = np.empty(shape, what.numpy)
     result.fill(value)
