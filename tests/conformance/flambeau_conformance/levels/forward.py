@@ -164,7 +164,8 @@ class Forward:
     def silent(self, sample: Sample) -> None:
         """Overflows and undefined values are results, not warnings."""
         with self.about(sample, "silent"), warnings.catch_warnings(record=True) as seen:
-            warnings.simplefilter("always")
+            # After the filters that are there: a backend may silence its library's warnings so.
+            warnings.simplefilter("always", append=True)
             self.call(sample)
             require(not seen, f"a warning came out: {seen[0].message}" if seen else "")
 
