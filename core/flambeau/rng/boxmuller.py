@@ -31,8 +31,11 @@ _LOG = [_f32(c) for c in (
 )]  # fmt: skip
 _LN2_HIGH, _LN2_LOW = 0.693359375, _f32(-2.12194440e-4)
 _QUARTER_PI = [_f32(c) for c in (-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8)]
-_COS = [_f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)]
-_SIN = [_f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)]
+# Of the cosine and of the sine, one above the other.
+_COS_SIN = [np.array([[_f32(cos)], [_f32(sin)]]) for cos, sin in (
+    (2.443315711809948e-5, -1.9515295891e-4), (-1.388731625493765e-3, 8.3321608736e-3),
+    (4.166664568298827e-2, -1.6666654611e-1),
+)]  # fmt: skip
 
 
 def pairs32(u1: F32, u2: F32, mean: float, std: float) -> tuple[F32, F32]:
@@ -45,9 +48,12 @@ def pairs32(u1: F32, u2: F32, mean: float, std: float) -> tuple[F32, F32]:
         std: factor of every value, rounded likewise.
     """
     radius = np.sqrt(np.float32(-2.0) * _log(np.float32(1.0) - u1)).astype(np.float64)
-    sin, cos = _sincos(to_f32(u2 * np.float64(_TWO_PI)))
-    mean, std = _f32(mean), _f32(std)
-    return _scale(radius * cos, mean, std), _scale(radius * sin, mean, std)
+    both = radius * _cos_sin(to_f32(u2 * np.float64(_TWO_PI)))
+    if mean == 0.0 and std == 1.0:
+        first, second = both.astype(np.float32) + np.float32(0.0)  # the addition makes -0 a +0
+    else:
+        first, second = fma32(to_f32(both), _f32(std), _f32(mean)).astype(np.float32)
+    return first, second
 
 
 def pairs64(u1: F64, u2: F64, mean: float, std: float) -> tuple[F64, F64]:
@@ -56,12 +62,6 @@ def pairs64(u1: F64, u2: F64, mean: float, std: float) -> tuple[F64, F64]:
     angle = (2.0 * math.pi) * u2
     first, second = (radius * map_libm(f, angle) for f in (math.cos, math.sin))
     return fma64(first, std, mean), fma64(second, std, mean)
-
-
-def _scale(x: F64, mean: float, std: float) -> F32:
-    if mean == 0.0 and std == 1.0:
-        return x.astype(np.float32) + np.float32(0.0)  # the addition makes -0 a +0
-    return fma32(to_f32(x), std, mean).astype(np.float32)
 
 
 def _log(x: F32) -> F32:
@@ -76,25 +76,28 @@ def _log(x: F32) -> F32:
     for coefficient in _LOG[2:]:
         p = fma32(p, m, coefficient)
     y = fma32(to_f32(p * m), z, to_f32(exponent * _LN2_LOW))
-    y = fma32(z, -0.5, y)
-    return fma32(exponent, _LN2_HIGH, to_f32(m + y)).astype(np.float32)
+    # Of multiply-adds whose sum float64 holds exactly, the rounding to float32 is the only one:
+    # y and z are no more than 2**29 apart, unless y is the multiple of ln 2 and z is so small
+    # that the sum does not come near the middle of two float32 values.
+    y = to_f32(y - z * 0.5)
+    return (exponent * _LN2_HIGH + to_f32(m + y)).astype(np.float32)
 
 
-def _sincos(angle: F64) -> tuple[F64, F64]:
-    """Cephes ``sinf`` and ``cosf`` of float32 angles in [0, 2 pi]."""
+def _cos_sin(angle: F64) -> F64:
+    """Cephes ``cosf`` and ``sinf`` of float32 angles in [0, 2 pi], one above the other."""
     octant = (to_f32(angle * _FOUR_OVER_PI).astype(np.int64) + 1) & ~1
     steps = octant.astype(np.float64)
     x = angle
     for part in _QUARTER_PI:
-        x = fma32(steps, part, x)
+        x = to_f32(x + steps * part)  # exact but for this rounding: the steps have few bits
     z = to_f32(x * x)
-    cos = to_f32(fma32(fma32(z, _COS[0], _COS[1]), z, _COS[2]) * z)
-    cos = to_f32(fma32(cos, z, z * -0.5) + 1.0)
-    sin = to_f32(fma32(fma32(z, _SIN[0], _SIN[1]), z, _SIN[2]) * z)
-    sin = fma32(sin, x, x)
+    both = fma32(z, _COS_SIN[0], _COS_SIN[1])
+    both = to_f32(fma32(z, both, _COS_SIN[2]) * z)
+    both = fma32(both, np.stack((z, x)), np.stack((z * -0.5, x)))
+    both[0] = to_f32(both[0] + 1.0)
     # Exchange the two in every other quadrant, then set the sign bits.
-    sin_bits, cos_bits = sin.view(np.int64), cos.view(np.int64)
+    cos_bits, sin_bits = both.view(np.int64)
     exchange = (sin_bits ^ cos_bits) & -(octant >> 1 & 1)
     sin_bits ^= exchange ^ ((octant & 4) << 61)
     cos_bits ^= exchange ^ ((octant + 2 & 4) << 61)
-    return sin, cos
+    return both

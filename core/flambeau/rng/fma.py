@@ -36,7 +36,7 @@ def fma32(a: F64, b: F64 | float, c: F64 | float) -> F64:
     total = a * b
     total += c
     tiny = isinstance(b, float) and abs(b) < 2.0**-60  # subnormal results drop more bits
-    if tiny or (total.size and np.minimum.reduce(total.view(np.int64) << 35) == _LOWEST_I64):
+    if tiny or (total.size and (total.view(np.int64) << 35).min() == _LOWEST_I64):
         total = _sum_to_odd(a * b, c)
     return to_f32(total)
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from flambeau.rng import few
 from flambeau.rng.boxmuller import pairs32, pairs64
-from flambeau.rng.elements import FLOATING, REAL_OF, cast, numpy_dtype, require
+from flambeau.rng.elements import FLOATING, HALF, REAL_OF, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.fma import fma64
 from flambeau.rng.libm import exp, map_libm
-from flambeau.rng.types import F64, Array, Shape, chunks, count
+from flambeau.rng.types import F64, Array, Shape, count
 from flambeau.rng.uniform import all_unit64, unit32, unit64
 
+_CHUNK = 8192  # transformed at a time; the transform's temporaries stay in the cache
 BLOCK = 16  # uniforms that the contiguous transform takes at a time: 8 radii, then 8 angles
 
 
@@ -79,20 +80,31 @@ def _fill(generator: Generator, n: int, name: str, mean: float, std: float) -> A
     """The blocks, then 16 fresh uniforms for the last 16 places if ``n`` is no multiple of 16."""
     out = np.empty(n, numpy_dtype(name))
     whole = n - n % BLOCK
+    # A uniform for every place is drawn first, but half types draw block by block.
+    unused = 0 if name in HALF else n - whole
     with generator.lock, np.errstate(over="ignore", invalid="ignore"):
-        for part in chunks(whole):
-            out[part] = _blocks(generator, part.stop - part.start, name, mean, std)
-        if whole < n:
-            if name in ("float32", "float64"):  # these draw a uniform for every place first
-                generator.words((n - whole) * (1 if name == "float32" else 2))
-            out[-BLOCK:] = _blocks(generator, BLOCK, name, mean, std)
+        for start in range(0, whole, _CHUNK):
+            stop = min(start + _CHUNK, whole)
+            with_tail = stop == whole < n
+            size = stop - start
+            unit = _units(generator, size + with_tail * (unused + BLOCK), name)
+            if with_tail:
+                unit[size : size + BLOCK] = unit[size + unused :]
+                unit = unit[: size + BLOCK]
+            values = _blocks(unit, name, mean, std)
+            out[start:stop] = values[:size]
+            if with_tail:
+                out[-BLOCK:] = values[size:]
     return out
 
 
-def _blocks(generator: Generator, n: int, name: str, mean: float, std: float) -> Array:
-    double = name == "float64"
-    unit: Array = unit64(generator, n) if double else unit32(generator, n)
-    transform: Callable[..., tuple[Array, Array]] = pairs64 if double else pairs32
+def _units(generator: Generator, n: int, name: str) -> Array:
+    return unit64(generator, n) if name == "float64" else unit32(generator, n)
+
+
+def _blocks(unit: Array, name: str, mean: float, std: float) -> Array:
+    """Normals from uniforms, in their place."""
+    transform: Callable[..., tuple[Array, Array]] = pairs64 if name == "float64" else pairs32
     blocks = unit.reshape(-1, 2, BLOCK // 2)
     first, second = transform(blocks[:, 0].ravel(), blocks[:, 1].ravel(), mean, std)
     blocks[:, 0], blocks[:, 1] = (x.reshape(-1, BLOCK // 2) for x in (first, second))
