@@ -55,14 +55,17 @@ class Maker:
         return self._place(self._random.integers(0, 2, shape).astype(bool), dtypes.bool)
 
     def distinct(self, *shape: int) -> Tensor:
-        """A permutation of evenly spaced values around 0 (from 0 for unsigned integers)."""
-        count = math.prod(shape)
+        """A permutation of evenly spaced values around 0 (from 0 for unsigned integers).
+
+        Complex numbers have no order: for a complex dtype the values are real.
+        """
+        count, what = math.prod(shape), self.dtype.to_real()
         values = self._random.permutation(count)
-        if self.dtype.is_signed:
+        if what.is_signed:
             values = values - count // 2
-        array = (values * (0.25 if self.dtype.category >= 2 else 1)).reshape(shape)
-        made = self._place(array, self.dtype)
-        return made.requires_grad_() if self._grad and self.dtype.category >= 2 else made
+        array = (values * (0.25 if what.category >= 2 else 1)).reshape(shape)
+        made = self._place(array, what)
+        return made.requires_grad_() if self._grad and what.category >= 2 else made
 
     def _values(
         self, shape: tuple[int, ...], what: DType, low: float | None, high: float | None

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from flambeau_conformance.oracle import NAME
 from flambeau_conformance.tolerances import OpClass
 from flambeau_conformance.transfer import Array, Carrier, tensors_in, to_host, wider
 
+OF_BITS: Final = frozenset({"view_dtype"})
+"""Ops of the bits of a dtype: another dtype has others."""
 DTYPES: dict[str, tuple[str, ...]] = {
     "bool": ("bool",),
     "integral": ("uint8", "int8", "int16", "int32", "int64"),
@@ -124,24 +126,26 @@ class Reference:
 
     Args:
         function: what is called; the op's public function.
-        random: whether the op draws random numbers: then the oracle computes in the dtype
-            itself, for a draw in float64 takes other bits.
+        types: dtypes of the results, where they are known.
+
+    An op that draws random numbers, or looks at bits, is computed in the dtype itself.
     """
 
     def __init__(
         self, op: Op, sample: Sample, seed: int = 0,
-        function: Callable[..., Any] | None = None,
+        function: Callable[..., Any] | None = None, types: list[Any] | None = None,
     ) -> None:
         self.op, self.sample, self.seed = op, sample, seed
         self.function = function or op.function
         self.wants = [self._as_want(leaf) for leaf in self._run(None)]
-        self.types = self._types()
+        self.types = self._types() if types is None else types
 
     def _run(self, change: Callable[[Array, Tensor], Array] | None) -> list[Any]:
-        retype = None if self.op.is_random else wider
+        narrow = self.op.is_random or self.op.name in OF_BITS
+        retype = None if narrow else wider
         carry = Carrier(device(NAME), retype, change)
         reseed(self.op, self.seed)
-        with quiet() if self.op.is_random else exact():
+        with quiet() if narrow else exact():
             return leaves(self.function(*carry(self.sample.args), **carry(self.sample.kwargs)))
 
     @staticmethod

@@ -94,7 +94,9 @@ class Carrier:
     ) -> None:
         self.to, self.retype, self.change = to, retype, change
         self._storages: dict[tuple[int, dtype], Storage] = {}
-        self._keep: list[Storage] = []
+        self._made: dict[int, Tensor] = {}
+        self._keep: list[object] = []
+        """What ids were taken of: an id is only good while its object lives."""
 
     def __call__(self, value: Any) -> Any:
         """The same value on the device: tensors, and devices, inside sequences too."""
@@ -110,6 +112,12 @@ class Carrier:
 
     def tensor(self, t: Tensor) -> Tensor:
         """The tensor on the device, a leaf that requires a gradient if this one does."""
+        if id(t) not in self._made:
+            self._made[id(t)] = self._new(t)
+            self._keep.append(t)
+        return self._made[id(t)]
+
+    def _new(self, t: Tensor) -> Tensor:
         what = t.dtype if self.retype is None else self.retype(t.dtype)
         kind = kind_of(self.to, what)
         source = t.storage()
@@ -119,7 +127,7 @@ class Carrier:
             if self.change is not None and what.category >= 2:
                 elements = self.change(elements.astype(wider(what).numpy), t)
             self._storages[key] = new_storage(cast_elements(elements, what), kind)
-            self._keep.append(source)  # an id is only good while its object lives
+            self._keep.append(source)
         made = from_storage(kind, self._storages[key], t.layout_())
         return made.requires_grad_() if t.requires_grad else made
 

@@ -92,3 +92,13 @@ def test_values_are_within_their_bounds(what: dtypes.dtype) -> None:
                          ids=lambda d: d.name)
 def test_distinct_values_are_distinct(what: dtypes.dtype) -> None:
     assert len(set(make(what).distinct(5, 6).reshape(-1).tolist())) == 30
+
+
+def test_a_tensor_given_twice_is_one_tensor_there() -> None:
+    x = make(grad=True)(3)
+    one, two = Carrier(CPU)((x, x))
+    assert one is two
+
+
+def test_complex_samples_are_given_an_order_by_real_values() -> None:
+    assert make(dtypes.complex64).distinct(5).dtype is dtypes.float32

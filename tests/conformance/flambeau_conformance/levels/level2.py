@@ -21,6 +21,7 @@ from flambeau_conformance.levels.forward import Forward
 from flambeau_conformance.levels.gradients import (
     differentiable,
     gradients_of,
+    leaves_that_require_grad,
     only_differentiable,
     second_gradients_of,
 )
@@ -28,27 +29,40 @@ from flambeau_conformance.reference import (
     Reference,
     dtypes_of,
     inputs_in_words,
+    preferred,
     reseed,
     result_types,
     samples_of,
 )
 
-TWICE = ("float32", "float64", "complex128")
+TWICE = ("float32", "complex64")
 """Dtypes in which second gradients are compared."""
 
 
 def cases(config: Config) -> Iterator[Case]:
-    """For each op that can be differentiated: its derivative, and a case per dtype."""
+    """For each op that can be differentiated: its derivative, and a case per dtype.
+
+    What gradients flow through is tested op by op: a composite without a derivative of its own is
+    asked for its first gradients in one dtype, and in all of them by a deep run.
+    """
     for op in all_ops():
-        held = [d for d in dtypes_of(op) if d.category >= 2] if op.dtypes != "none" else []
-        if held:
-            what = dtypes.float64 if dtypes.float64 in held else dtypes.complex128
+        if op.dtypes == "none" or op.name.endswith("_"):  # or it writes to its arguments
+            continue
+        known = [d for d in dtypes_of(op) if d.category >= 2]
+        if known:
+            what = dtypes.float64 if dtypes.float64 in known else dtypes.complex128
             yield Case(f"L2/{op.name}/derivative", partial(_derivative, config, op, what), op.name)
-        for what in held:
+        held = [d for d in known if config.holds(d)]
+        for what in held if has_own_gradient(op) or config.deep else held and [preferred(held)]:
             if config.holds(what):
                 run = partial(_gradient, config, op, what)
                 yield Case(
                     f"L2/{op.name}/{what.name}/gradient", run, op.name, what.name, "gradient")
+
+
+def has_own_gradient(op: Op) -> bool:
+    """Whether gradients of an op do not come from the ops that it is made of."""
+    return op.kind != "composite" or op.is_differentiable
 
 
 def _derivative(config: Config, op: Op, what: dtype, check: Checks) -> None:
@@ -64,7 +78,7 @@ def _derivative(config: Config, op: Op, what: dtype, check: Checks) -> None:
             check.context = inputs_in_words(sample)
             is_differentiable = check_derivative(
                 seeded, sample, config.seed, drawn=op.is_random)
-        if not is_differentiable:
+        if not is_differentiable or not (has_own_gradient(op) or config.deep):
             continue
         with check(f"{sample.name}/second"):
             check.context = inputs_in_words(sample)
@@ -79,7 +93,7 @@ def _gradient(config: Config, op: Op, what: dtype, check: Checks) -> None:
         if not forward.held(sample) or not config.holds(*result_types(op, sample)):
             continue
         _compare(forward, sample, "gradient")
-        if what.name in TWICE:
+        if what.name in TWICE and (has_own_gradient(op) or config.deep):
             _compare(forward, sample, "double")
 
 
@@ -90,7 +104,8 @@ def _compare(forward: Forward, sample: Sample, kind: str) -> None:
         else second_gradients_of(op, seed)
     )
     with forward.about(sample, kind):
-        reference = Reference(op, sample, seed, function)
+        inputs = leaves_that_require_grad((sample.args, sample.kwargs))
+        reference = Reference(op, sample, seed, function, [t.dtype for t in inputs])
         if reference.wants:
             reference.check(forward.call(sample, function), "gradient")
             return

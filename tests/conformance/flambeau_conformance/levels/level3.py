@@ -23,7 +23,7 @@ def cases(config: Config) -> Iterator[Case]:
         if op.kind != "composite":
             continue
         held = [what for what in dtypes_of(op) if config.holds(what)]
-        for what in held:
+        for what in held if is_fused(config, op) or config.deep else representative(held):
             run = partial(_composite, config, op, what)
             yield Case(f"L3/{op.name}/{what.name}/forward", run, op.name, what.name, "forward")
         if op.errors is not None and held:
@@ -31,11 +31,28 @@ def cases(config: Config) -> Iterator[Case]:
             yield Case(f"L3/{op.name}/errors", run, op.name)
 
 
+REPRESENTATIVE = frozenset({
+    "bool", "uint8", "int64", "float16", "bfloat16", "float32", "complex64",
+})  # fmt: skip
+"""Dtypes that composites without a kernel of their own are run in, unless the run is deep: their
+parts are tested in all of them."""
+
+
+def representative(held: list[dtype]) -> list[dtype]:
+    """One or two dtypes of each category."""
+    return [what for what in held if what.name in REPRESENTATIVE] or held[:1]
+
+
+def is_fused(config: Config, op: Op) -> bool:
+    """Whether the backend has a kernel for a composite."""
+    return op.name in config.backend.kernels.names()
+
+
 def _composite(config: Config, op: Op, what: dtype, check: Checks) -> None:
     forward = Forward(config, op, what, check)
-    is_fused = op.name in config.backend.kernels.names()
+    fused = is_fused(config, op)
     for sample, reference in forward.samples():
-        if is_fused:
+        if fused:
             with counting(config.backend.kernels, op) as declined:
                 forward.result(sample, reference)
             if declined:

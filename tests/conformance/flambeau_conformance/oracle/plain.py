@@ -127,7 +127,6 @@ def sort_stable(out: Any, x: Any, dim: int, descending: bool) -> None:
         np.moveaxis(values, dim, -1)[at] = lines[at][order]
 
 
-def _rank(value: Any) -> tuple[bool, Any, Any]:
-    """NaN last; complex numbers, which no op sorts but samples do, by their parts."""
+def _rank(value: Any) -> tuple[bool, Any]:
     is_nan = value != value
-    return is_nan, 0 if is_nan else value.real, 0 if is_nan else value.imag
+    return is_nan, 0 if is_nan else value
