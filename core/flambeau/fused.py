@@ -15,7 +15,7 @@ Both leave every other case, and every error, to :mod:`flambeau.dispatch`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flambeau import wrappers
 from flambeau.autograd import node
@@ -44,9 +44,17 @@ def remember(op: Op, tensors: tuple[Any, ...], result: Any) -> None:
         op.fast[kind] = (kernel, (given, made))  # type: ignore[assignment]
 
 
+RESERVED: Final = {
+    "call", "entry", "given", "kernel", "kind", "made", "native", "new", "recorded", "result"}
+"""Names that the generated function uses itself."""
+
+
 def _fused(op: Op) -> str:
     tensors = [a for a in op.schema.arguments if a.is_tensor]
     names = [wrappers._public(a) for a in tensors]
+    taken = RESERVED & {wrappers._public(a) for a in op.schema.arguments}
+    if taken:
+        raise ValueError(f"{op.name}: a fused op cannot have arguments named {sorted(taken)}")
     if op.is_differentiable:
         _give_backward(op)
     out = "out is None and " if op.out else ""

@@ -163,3 +163,13 @@ def test_front_with_out():
     target = flambeau.empty(2)
     assert front(flambeau.tensor([2.0, 3.0]), 3, out=target) is target
     assert target.tolist() == [8, 27]
+
+
+def test_argument_names_that_the_generated_code_uses_are_refused():
+    clash = composite("fused_clash(Tensor a, int kernel) -> Tensor", template="fused")(
+        front_test_op.op.decompose)
+    try:
+        with pytest.raises(ValueError, match=r"arguments named \['kernel'\]"):
+            clash(flambeau.ones(1), 1)
+    finally:
+        del OPS["fused_clash"]
