@@ -47,7 +47,14 @@ def run(op: Op, args: tuple[Any, ...]) -> Any:
         return call_view(op, args[0], args[1:])
     place = device_of(op, args)
     if place is not None:
-        result = _run_override(op, args, place)
+        try:
+            result = _run_override(op, args, place)
+        except (TypeError, ValueError, IndexError):
+            # Kernels may stumble over bad arguments; the decomposition says what is wrong with
+            # them.  If it finds nothing, the kernel is at fault, and that must be seen.
+            assert op.decompose is not None
+            op.decompose(*args)
+            raise
         if result is not NotImplemented:
             return result
     assert op.decompose is not None

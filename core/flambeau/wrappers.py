@@ -66,6 +66,7 @@ def _deferred(op: Op, name: str, source: Callable[[], str]) -> Any:
     """
     scope: dict[str, Any] = {"__name__": f"flambeau.ops.{op.family}", "__builtins__": builtins}
     function: Any = types.FunctionType(_first_call.__code__, scope, name)
+    function.__qualname__ = name
     scope["compile_now"] = lambda: _compile(op, function, source())
     scope["this_function"] = function
     function.op, function.__doc__ = op, f"{op.schema.text}\n\n{op.doc}"

@@ -10,7 +10,7 @@ from flambeau.layout import wrap_dim
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import erf, exp, log, log1p, maximum, tanh
 from flambeau.registry import composite
-from flambeau.samples import Make, Sample, dim_errors, sample, unary, unary_errors
+from flambeau.samples import Make, Sample, dim_errors, error, sample, unary, unary_errors
 from flambeau.tensor import Tensor
 
 _BOTH = ("", "nn.functional")
@@ -259,7 +259,8 @@ def softshrink(self: Tensor, lambd: float = 0.5) -> Tensor:
 @composite(
     "threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor",
     **{**_F, "namespaces": _BOTH, "inplace": True,
-       "samples": lambda make: iter([sample(make(3, 4), 0.5, 0.2)])},
+       "samples": lambda make: iter([sample(make(3, 4), 0.5, 0.2)]),
+       "errors": lambda make: iter([error(TypeError, "must be Tensor", 1.5, 0.5, 0.2)])},
 )
 def threshold(self: Tensor, threshold: Any, value: Any) -> Tensor:
     """x where above the threshold, else a value."""
@@ -287,7 +288,9 @@ def glu(self: Tensor, dim: int = -1) -> Tensor:
 @composite(
     "prelu(Tensor self, Tensor weight) -> Tensor",
     **{**_F, "namespaces": _BOTH, "method": True,
-       "samples": lambda make: iter([sample(make(2, 3, 4), make(3)), sample(make(2, 3), make(1))])},
+       "samples": lambda make: iter([sample(make(2, 3, 4), make(3)), sample(make(2, 3), make(1))]),
+       "errors": lambda make: iter([
+           error(RuntimeError, "Mismatch of parameter numbers", make(2, 3), make(2))])},
 )
 def prelu(self: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else ``weight * x`` with one weight, or one per channel."""

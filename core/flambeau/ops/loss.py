@@ -97,7 +97,10 @@ def _nll(
     target = target.long()
     used = target != ignore_index
     safe = where(used, target, 0)
-    picked = -logp.gather(dim, safe.unsqueeze(dim)).squeeze(dim)
+    try:
+        picked = -logp.gather(dim, safe.unsqueeze(dim)).squeeze(dim)
+    except RuntimeError as error:
+        raise IndexError(f"Target is out of bounds: {error}") from error
     weights = used.to(logp.dtype)
     if weight is not None:
         weights = weights * weight.gather(0, safe.reshape(-1)).reshape(safe.shape)
