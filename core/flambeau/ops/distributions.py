@@ -317,8 +317,10 @@ def _method(function: Any, name: str, sampler: Sampler) -> Any:
     general = _inplace(function)
 
     def fill(self: Tensor, *arguments: Any, generator: Any = None, **named: Any) -> Tensor:
-        simple = not named and all(a.__class__ is float or a.__class__ is int for a in arguments)
-        if not simple or len(arguments) > 2 or not _is_plain(self):
+        simple = not arguments or (
+            len(arguments) <= 2
+            and all(a.__class__ is float or a.__class__ is int for a in arguments))
+        if named or not simple or not _is_plain(self):
             return general(self, *arguments, generator=generator, **named)  # type: ignore[no-any-return]
         drawn = sampler(source(generator, name), self.shape, self._kind.dtype.name, *arguments)
         storage = self.storage()
