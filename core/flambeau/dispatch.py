@@ -6,7 +6,7 @@ they do not handle comes here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flambeau import fallback, modes
@@ -63,20 +63,22 @@ def run(op: Op, args: tuple[Any, ...]) -> Any:
 
 def any_requires_grad(op: Op, args: tuple[Any, ...]) -> bool:
     """Whether any tensor argument takes part in differentiation."""
-    return any(t._requires_grad or (t._base is not None and t.requires_grad)
-               for t in tensors_of(op, args))
+    for t in tensors_of(op, args):
+        if t._requires_grad or (t._base is not None and t.requires_grad):
+            return True
+    return False
 
 
-def tensors_of(op: Op, args: tuple[Any, ...]) -> Iterator[Tensor]:
+def tensors_of(op: Op, args: tuple[Any, ...]) -> list[Tensor]:
     """The tensors among the arguments, those within lists included."""
+    found: list[Tensor] = []
     for position in op.schema.tensor_positions:
         value = args[position]
         if isinstance(value, Tensor):
-            yield value
+            found.append(value)
         elif value.__class__ is list or value.__class__ is tuple:
-            for item in value:
-                if isinstance(item, Tensor):
-                    yield item
+            found += [item for item in value if isinstance(item, Tensor)]
+    return found
 
 
 def _call_recorded(op: Op, args: tuple[Any, ...]) -> Any:
@@ -165,12 +167,25 @@ def natives_of(inputs: Sequence[Any]) -> list[Any]:
 
 
 def _remember_fast(op: Op, args: tuple[Any, ...], plan: Plan, kind: Kind, fresh: Any) -> None:
-    """Note that inputs of one kind go to this kernel as they are."""
-    given = [t for t in args if isinstance(t, Tensor)]
-    if all(a is b for a, b in zip(given, plan.inputs, strict=False)) and given:
-        first = given[0]._kind
-        if all(t._kind is first for t in given) and len(given) == len(plan.inputs):
-            op.fast[first] = (fresh, kind)
+    """Note that inputs of one kind, and numbers with them, go to this kernel as they are."""
+    first, operands = args[0], args[: len(plan.inputs)]
+    if isinstance(first, Tensor) and _are_of_kind(first._kind, operands) and all(
+        a is b for a, b in zip(operands, plan.inputs, strict=False) if isinstance(a, Tensor)
+    ):
+        op.fast[first._kind] = (fresh, kind)
+
+
+def _are_of_kind(kind: Kind, operands: Sequence[Any]) -> bool:
+    """Whether all are tensors of one kind, or numbers that leave it as it is."""
+    category = kind.dtype.category
+    for x in operands:
+        if isinstance(x, Tensor):
+            if x._kind is not kind:
+                return False
+        elif x.__class__ is not int or category not in (1, 2):
+            if x.__class__ is not float or category != 2:
+                return False
+    return True
 
 
 ELEMENTWISE: Final = ("unary", "binary", "reduction")
@@ -186,22 +201,20 @@ def _run_override(op: Op, args: tuple[Any, ...], place: Any) -> Any:
     kernel = None if fresh is not None else kernels.out.get(op.name)
     if fresh is None and kernel is None:
         return NotImplemented
-    if any(t._kind.device is not place.device for t in tensors_of(op, args)):
-        return NotImplemented
-    inputs: list[Any] = []
-    attributes: dict[str, Any] = {}
-    for argument, value in zip(op.schema.arguments, args, strict=True):
-        if argument.is_tensor:
-            inputs.append(value)
-        else:
-            attributes[argument.name] = value
+    for t in tensors_of(op, args):
+        if t._kind.device is not place.device:
+            return NotImplemented
+    inputs = [args[i] for i in op.schema.tensor_positions]
+    attributes = {name: args[i] for i, name in op.schema.attributes}
     if fresh is not None:
-        native = fresh(*natives_of(inputs), **attributes)
+        natives = natives_of(inputs)
+        native = fresh(*natives, **attributes)
         result = _adopt_results(backend, place.device, native)
         if op.template in ELEMENTWISE and isinstance(result, Tensor) and (
             attributes.get("dtype") is None
             and (op.is_differentiable or not result._kind.is_differentiable)
-            and all(isinstance(t, Tensor) and t._kind is place for t in inputs)
+            and isinstance(inputs[0], Tensor) and _are_of_kind(place, inputs)
+            and backend.dtype_of(natives[0]) is place.dtype
         ):
             op.fast[place] = (fresh, result._kind)
         return result

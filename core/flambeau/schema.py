@@ -11,7 +11,7 @@ Types: ``Tensor``, ``Operand`` (a tensor or a Python number), ``Scalar``, ``int`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 _ARGUMENT = re.compile(
@@ -58,11 +58,18 @@ class Schema:
     """Names of the results, empty strings where they have none."""
     returns_list: bool
     text: str
+    tensor_positions: tuple[int, ...] = field(init=False)
+    """Positions of the arguments through which tensors come in."""
+    attributes: tuple[tuple[int, str], ...] = field(init=False)
+    """Positions and names of the others."""
 
-    @property
-    def tensor_positions(self) -> tuple[int, ...]:
-        """Positions of the arguments through which tensors come in."""
-        return tuple(i for i, a in enumerate(self.arguments) if a.is_tensor)
+    def __post_init__(self) -> None:
+        split: dict[bool, list[int]] = {True: [], False: []}
+        for i, argument in enumerate(self.arguments):
+            split[argument.is_tensor].append(i)
+        object.__setattr__(self, "tensor_positions", tuple(split[True]))
+        names = tuple((i, self.arguments[i].name) for i in split[False])
+        object.__setattr__(self, "attributes", names)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments in order, defaults filled in.
