@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from textwrap import dedent
@@ -272,6 +273,29 @@ def test_two_loaders_at_once():
     one, two = forked(range(10), batch_size=2), forked(range(10, 20), batch_size=2)
     pairs = [(a.tolist(), b.tolist()) for a, b in zip(one, two, strict=True)]
     assert pairs[2] == ([4, 5], [14, 15])
+
+
+def test_loaders_in_several_threads_while_another_one_draws():
+    """A lock that is held in the main process must not be held for ever in a forked worker."""
+    results, stop = [], threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            fb.rand(1000)
+            np.random.rand(1000)
+
+    def load():
+        results.append([batch.tolist() for batch in forked(range(12), batch_size=4, timeout=20)])
+
+    drawing = threading.Thread(target=draw)
+    loading = [threading.Thread(target=load) for _ in range(3)]
+    for thread in (drawing, *loading):
+        thread.start()
+    for thread in loading:
+        thread.join()
+    stop.set()
+    drawing.join()
+    assert results == [[[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]] * 3
 
 
 # ---- errors ------------------------------------------------------------------------------------

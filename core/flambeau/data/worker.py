@@ -123,21 +123,25 @@ def _use_one_thread() -> None:
 
 
 def _seed(job: Job) -> None:
-    """Seed ``random``, flambeau and NumPy; the numbers equal those of PyTorch's workers."""
+    """Seed ``random``, flambeau and NumPy; the numbers equal those of PyTorch's workers.
+
+    The generators are made anew: if another thread of the main process was drawing at the moment
+    of a fork, the lock of the copied one would stay taken for ever.
+    """
     import random
 
     import numpy as np
 
     import flambeau as fb
 
-    # If another thread of the main process was drawing at the moment of the fork, this copy of
-    # its lock would stay taken for ever.
-    fb.default_generator.lock = threading.RLock()
     random.seed(job.base_seed + job.id)
+    type(fb.default_generator).__init__(fb.default_generator)
     fb.manual_seed(job.base_seed + job.id)
     # NumPy's legacy generator gets a hash of both numbers: seeds base + id are too alike for it.
     entropy = [job.id, job.base_seed & 0xFFFFFFFF, job.base_seed >> 32, 0]
-    np.random.seed(np.random.SeedSequence(entropy).generate_state(4))
+    bits = np.random.MT19937()
+    np.random.RandomState(bits).seed(np.random.SeedSequence(entropy).generate_state(4))
+    np.random.set_bit_generator(bits)
 
 
 class _Server:
