@@ -31,7 +31,8 @@ def main() -> int:
     crashes = [f"{db}: {n}" for db in DATABASES for n, s in results[db].items() if s == "crash"]
     if given.update:
         PASSING.write_text(json.dumps(passing, indent=1) + "\n")
-    lost = regressions(json.loads(PASSING.read_text()), passing)
+    before = json.loads(PASSING.read_text()) if PASSING.exists() else {}
+    lost = regressions(before, passing)
     for line in [f"no longer passes: {name}" for name in lost] + [f"crash: {c}" for c in crashes]:
         print(line)
     return 1 if lost or crashes else 0
@@ -50,7 +51,7 @@ def measure(opinfo: Path) -> dict[str, dict[str, str]]:
 
 def regressions(before: dict[str, list[str]], now: dict[str, list[str]]) -> list[str]:
     """What stands in the first list and not in the second."""
-    return [f"{db}: {n}" for db in DATABASES for n in before[db] if n not in now[db]]
+    return [f"{db}: {n}" for db, names in before.items() for n in names if n not in now[db]]
 
 
 if __name__ == "__main__":
