@@ -55,7 +55,7 @@ def _fill_errors(match: str, *arguments: Any) -> Callable[[Make], Iterator[Error
     def errors(make: Make) -> Iterator[ErrorSample]:
         yield error(RuntimeError, match, make(3), *arguments)
         yield error(TypeError, "must be Tensor", 3, *arguments)
-        yield error(TypeError, "generator", make(3), generator=1)
+        yield error(TypeError, "generator", make(3), *arguments, generator=1)
 
     return errors
 

@@ -39,6 +39,7 @@ def _masked_scale_samples(make: Make) -> Iterator[Sample]:
     yield sample(make(3, 4, 2), make.mask(3, 4, 1), 1.25)
     yield sample(make(4, 3).t(), make.mask(3, 4), 1.25)
     yield sample(make(0, 4), make.mask(0, 4), 2.0)
+    yield sample(make(), make.mask(), 2.0)
 
 
 def _masked_scale_errors(make: Make) -> Iterator[ErrorSample]:
@@ -102,7 +103,7 @@ def _drop(
     input: Tensor, p: float, training: bool, inplace: bool, features: bool = False
 ) -> Tensor:
     _check_chance(p)
-    if p == 0.0 or not training or not input.numel():
+    if not input.numel() or p == 0.0 or not training:
         return input
     if p == 1.0:
         return input.mul_(0) if inplace else input * 0
@@ -128,8 +129,8 @@ def _drop_samples(*shapes: tuple[int, ...]) -> Callable[[Make], Iterator[Sample]
 
 def _drop_errors(*shape: int) -> Callable[[Make], Iterator[ErrorSample]]:
     def errors(make: Make) -> Iterator[ErrorSample]:
-        yield error(ValueError, "between 0 and 1", make(*shape), 1.5)
-        yield error(TypeError, "must be Tensor", 0.5, 0.5)
+        yield error(ValueError, "between 0 and 1", make(*shape), 1.5, True)
+        yield error(TypeError, "must be Tensor", 0.5, 0.5, False)
 
     return errors
 
@@ -223,7 +224,7 @@ def _drop_alpha(
 ) -> Tensor:
     """Dropout to SELU's lower limit, then an affine map that keeps mean and variance."""
     _check_chance(p)
-    if p == 0.0 or not training or not input.numel():
+    if not input.numel() or p == 0.0 or not training:
         return input
     if p == 1.0:
         return input.mul_(0) if inplace else input * 0

@@ -17,5 +17,5 @@ def masked_scale(x: Any, mask: Any, *, scale: float) -> Any:
     if x.dtype.kind not in "fV":
         return NotImplemented
     factors = np.multiply(mask, np.array(scale, x.dtype))
-    same = factors.shape == x.shape and factors.strides == x.strides
+    same = x.ndim and factors.shape == x.shape and factors.strides == x.strides
     return np.multiply(x, factors, out=factors if same else None)
