@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import flambeau as fb
-from flambeau.data import transport
+from flambeau.data import assemble
 from flambeau.tensor import Tensor
 
 CollateMap = dict[type | tuple[type, ...], Callable[..., Any]]
@@ -113,9 +113,8 @@ def _cannot_collate(found: Any) -> TypeError:
 
 
 def _collate_tensors(batch: Sequence[Tensor], *, collate_fn_map: CollateMap | None = None) -> Any:
-    # In a worker process the batch is written where the main process will read it.
-    shared = transport.stack_tensors(batch)
-    return fb.stack(list(batch), 0) if shared is None else shared
+    stacked = assemble.stack(batch)
+    return fb.stack(list(batch), 0) if stacked is None else stacked
 
 
 def _collate_arrays(
@@ -164,3 +163,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
     a list).
     """
     return collate(batch, collate_fn_map=default_collate_fn_map)
+
+
+def stacks_tensors(collate_fn: Callable[..., Any]) -> bool:
+    """Whether it is ``default_collate`` and nobody has changed what that does with tensors."""
+    return collate_fn is default_collate and (
+        default_collate_fn_map.get(Tensor) is _collate_tensors
+        and default_collate_fn_map.get(tuple) is None
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flambeau.data.dataset import IterableDataset
+from flambeau.data import assemble
+from flambeau.data.collate import default_collate, stacks_tensors
+from flambeau.data.dataset import IterableDataset, TensorDataset
 
 Fetch = Callable[[Any], Any]
 """From the indices of a batch to the batch.  Raises StopIteration at the end of a stream."""
@@ -24,6 +26,8 @@ def fetcher_for(
     """
     if isinstance(dataset, IterableDataset):
         return _StreamFetcher(dataset, batched, collate_fn, drop_last)
+    if batched and type(dataset) is TensorDataset and stacks_tensors(collate_fn):
+        return lambda index: _rows(dataset, index)
 
     def fetch(index: Any) -> Any:
         if not batched:
@@ -33,6 +37,16 @@ def fetcher_for(
         return collate_fn([dataset[i] for i in index])
 
     return fetch
+
+
+def _rows(dataset: TensorDataset, index: list[Any]) -> list[Any]:
+    """The same batch as of single samples, taken from the tensors at once where that can be."""
+    if all(type(i) is int for i in index):
+        taken = [assemble.rows(tensor, index) for tensor in dataset.tensors]
+        if all(part is not None for part in taken):
+            return taken
+    collated: list[Any] = default_collate([dataset[i] for i in index])
+    return collated
 
 
 class _StreamFetcher:

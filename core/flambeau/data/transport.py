@@ -21,7 +21,7 @@ import pickle
 import sys
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -409,30 +409,3 @@ class Reader:
 
 arena: Arena | None = None
 """The arena of this process, if it is a worker."""
-
-
-def stack_tensors(batch: Sequence[Tensor]) -> Tensor | None:
-    """Stack tensors in shared memory, if this is a worker and they are plain, equal and large."""
-    if arena is None:
-        return None
-    first = batch[0]
-    nbytes = len(batch) * first.nbytes
-    if nbytes < SMALL or not all(_is_like(t, first) for t in batch):
-        return None
-    shape = (len(batch), *first.shape)
-    memory = arena.empty(nbytes)
-    if memory is None:
-        return None
-    stacked = memory.view(first.dtype.numpy).reshape(shape)
-    np.stack([t.numpy() for t in batch], out=stacked)
-    return from_native(kind_of(CPU, first.dtype), stacked)
-
-
-def _is_like(t: Tensor, first: Tensor) -> bool:
-    return (
-        type(t) is Tensor
-        and t.device is CPU
-        and t.dtype is first.dtype
-        and t.shape == first.shape
-        and not t.requires_grad
-    )

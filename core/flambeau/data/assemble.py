@@ -1,0 +1,73 @@
+"""Batches made of plain CPU tensors in one pass, in a worker straight where they travel.
+
+For small samples the calls cost more than the copying, so these functions do without the
+dispatcher.  They decline (``None``) what is not plain: gradients, subclasses, other devices, modes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flambeau import modes, overrides
+from flambeau.data import transport
+from flambeau.device import CPU
+from flambeau.tensor import Tensor, from_native
+
+if TYPE_CHECKING:
+    from flambeau.kind import Kind
+    from flambeau.layout import Size
+
+
+def stack(batch: Sequence[Tensor]) -> Tensor | None:
+    """Tensors of one shape and dtype, stacked in a new dimension 0."""
+    first = batch[0]
+    kind, shape = first._kind, first.shape
+    if kind.device is not CPU or _is_watched() or not all(_is_like(t, kind, shape) for t in batch):
+        return None
+    stacked = _room((len(batch), *shape), kind)
+    for position, t in enumerate(batch):
+        stacked[position] = t.native()
+    return from_native(kind, stacked)
+
+
+def _is_watched() -> bool:
+    """Whether a mode is on.  Subclasses are listed with the modes, but plain tensors are none."""
+    return len(modes.ACTIVE) > len(overrides.OVERRIDING)
+
+
+def _is_like(t: Tensor, kind: Kind, shape: Size) -> bool:
+    return type(t) is Tensor and t._kind is kind and t.shape == shape and not t.requires_grad
+
+
+def rows(tensor: Tensor, indices: Sequence[int]) -> Tensor | None:
+    """``tensor[indices]``: the same as stacking ``tensor[i]`` for every ``i``.
+
+    Raises:
+        IndexError: an index is out of range.
+    """
+    kind, shape = tensor._kind, tensor.shape
+    if kind.device is not CPU or not shape or _is_watched() or not _is_like(tensor, kind, shape):
+        return None
+    wanted = np.array(indices, np.int64)
+    outside = wanted[(wanted < -shape[0]) | (wanted >= shape[0])]
+    if outside.size:
+        raise IndexError(
+            f"index {outside[0]} is out of bounds for dimension 0 with size {shape[0]}"
+        )
+    gathered = _room((len(wanted), *shape[1:]), kind)
+    np.take(tensor.native(), wanted, axis=0, out=gathered, mode="wrap")
+    return from_native(kind, gathered)
+
+
+def _room(shape: tuple[int, ...], kind: Kind) -> np.ndarray[Any, Any]:
+    """Uninitialised memory: shared with the main process if this is a worker and it is worth it."""
+    dtype = kind.dtype.numpy
+    nbytes = int(np.prod(shape)) * dtype.itemsize
+    if transport.arena is not None and nbytes >= transport.SMALL:
+        memory = transport.arena.empty(nbytes)
+        if memory is not None:
+            return memory.view(dtype).reshape(shape)
+    return np.empty(shape, dtype)
