@@ -162,6 +162,10 @@ def _exact_quotient(self: Any, other: Any, rest: Tensor, compute: dtypes.dtype) 
     A double holds 53 bits: the first quotient is off by at most 2^11, and dividing what it
     leaves, which is computed exactly modulo 2^64, finds by how much.
     """
+    if not compute.is_signed:  # what the first quotient leaves may be negative
+        self, other, rest = (
+            v.to(dtypes.int16) if isinstance(v, Tensor) else v for v in (self, other, rest))
+        return _exact_quotient(self, other, rest, dtypes.int16).to(compute)
 
     def near(top: Any) -> Any:
         wide = top.to(dtypes.float64) if isinstance(top, Tensor) else float(top)
