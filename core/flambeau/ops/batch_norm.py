@@ -176,7 +176,8 @@ def running_average(
 ) -> Tensor:
     """``(1 - momentum) * running + momentum * factor * current``."""
     moved: Tensor = running * (1 - momentum) + wide(current) * (momentum * factor)
-    return moved.to(running.dtype)
+    held: Tensor = moved.to(running.dtype)
+    return held
 
 
 def _check(

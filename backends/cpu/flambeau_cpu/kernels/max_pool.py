@@ -1,13 +1,15 @@
-"""Greatest values of windows: one elementwise step per element of the window."""
+"""Greatest values of windows: a few elementwise steps per element of the window."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from flambeau.backend import KernelTable
-from flambeau_cpu.windows import BLOCK, Array, Plan, padded, plan, unpadded
+from flambeau_cpu.windows import BLOCK, Array, Plan, padded, plan, unpadded, windows
 
 kernels = KernelTable()
 
@@ -70,21 +72,39 @@ def max_pool_windows(
     parts = _parts(x, p)
     out = np.empty_like(parts[0], subok=False)
     which = np.empty_like(out, np.uint8)
-    better = np.empty_like(out, np.bool_)
-    as_byte, step = better.view(np.uint8), np.empty_like(which)
-    for block in _image_blocks(x):
-        into, position, wins = out[block], which[block], better[block]
-        np.maximum(parts[0][block], parts[1][block], out=into)
-        np.greater(parts[1][block], parts[0][block], out=position.view(np.bool_))
-        for k in range(2, p.area):
-            part = parts[k][block]
-            np.greater(part, into, out=wins)
-            np.maximum(part, into, out=into)
-            np.multiply(as_byte[block], np.uint8(k), out=step[block])
-            np.maximum(position, step[block], out=position)
+    blocks = _image_blocks(x)
+    stacked = _stacked(x, p) if x.flags.c_contiguous else None
+    for block in blocks:
+        if stacked is None:
+            found = [part[block] for part in parts]
+        else:  # strided reads once, then every step is dense
+            found = list(np.ascontiguousarray(stacked[(*_all(p), block)]).reshape(
+                p.area, -1, *out.shape[1:]))
+        _greatest(found, out[block], which[block])
     if out.dtype.kind == "f" and np.isnan(np.min(out)):
         _point_at_nan(parts, out, which)
     return out, which
+
+
+def _all(p: Plan) -> tuple[slice, ...]:
+    return (slice(None),) * p.ndim
+
+
+def _stacked(x: Array, p: Plan) -> Array:
+    """A view (*kernel, N, C, *counts) of a row-major padded array."""
+    n = p.ndim
+    return windows(x, p).transpose(*range(2, 2 + n), 0, 1, *range(2 + n, 2 + 2 * n))
+
+
+def _greatest(parts: list[Array], out: Array, which: Array) -> None:
+    """The elementwise maximum of arrays, and which of them it comes from."""
+    np.maximum(parts[0], parts[1], out=out)
+    np.greater(parts[1], parts[0], out=which.view(np.bool_))
+    for k in range(2, len(parts)):
+        better = np.greater(parts[k], out).view(np.uint8)
+        np.maximum(parts[k], out, out=out)
+        np.multiply(better, np.uint8(k), out=better)
+        np.maximum(which, better, out=which)
 
 
 def _point_at_nan(parts: list[Array], out: Array, which: Array) -> None:
@@ -93,31 +113,42 @@ def _point_at_nan(parts: list[Array], out: Array, which: Array) -> None:
         np.copyto(which, np.uint8(k), where=np.isnan(parts[k]))
 
 
+@lru_cache(maxsize=256)
+def _window_places(p: Plan) -> tuple[Array, Array]:
+    """Flat places in a padded plane: of each window's first element; of each element from there."""
+    steps = np.array([prod(p.padded[d + 1 :]) for d in range(p.ndim)])
+    grid = np.indices(p.counts).reshape(p.ndim, -1).T * p.stride
+    within = np.indices(p.kernel).reshape(p.ndim, -1).T * p.dilation
+    return grid @ steps, within @ steps
+
+
+def _places(which: Array, p: Plan) -> Array:
+    """(N * C, windows): where in the flattened padded planes the elements lie."""
+    first, within = _window_places(p)
+    planes = which.shape[0] * which.shape[1]
+    places: Array = within.take(which.reshape(planes, p.length))
+    places += first
+    places += np.arange(0, planes * prod(p.padded), prod(p.padded))[:, None]
+    return places
+
+
 @kernels.register_fresh("max_pool_scatter")
 def max_pool_scatter(
     grad: Any, which: Any, size: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool,
 ) -> Any:
-    """For each element of the windows, the bits of the gradients of the windows that it won.
-
-    A product with "it won" would turn an infinite gradient into NaN everywhere else.
-    """
+    """Written by index; added up by index where windows overlap."""
     p = _plan(grad, size[2:], kernel_size, stride, padding, dilation, ceil_mode)
     if p is None or grad.dtype.kind != "f" or which.dtype != np.uint8:
         return NotImplemented
-    apart = all(
-        s >= d * (k - 1) + 1 for s, d, k in zip(p.stride, p.dilation, p.kernel, strict=True))
-    bits = np.dtype(f"i{grad.itemsize}")
-    dx = np.zeros((*size[:2], *p.padded), grad.dtype)
-    won = np.empty_like(which, np.bool_)
-    for k, part in enumerate(_parts(dx, p)):
-        np.equal(which, np.uint8(k), out=won)
-        mask = np.negative(won.view(np.int8)).astype(bits)  # all bits or none
-        if apart:
-            np.bitwise_and(grad.view(bits), mask, out=part.view(bits))
-        else:
-            np.add(part, np.bitwise_and(grad.view(bits), mask).view(grad.dtype), out=part)
-    return unpadded(dx, p)
+    places = _places(which, p).reshape(-1)
+    shape = (*size[:2], *p.padded)
+    if all(s >= d * (k - 1) + 1 for s, d, k in zip(p.stride, p.dilation, p.kernel, strict=True)):
+        dx = np.zeros(prod(shape), grad.dtype)
+        dx[places] = grad.reshape(-1)
+    else:
+        dx = np.bincount(places, grad.reshape(-1), prod(shape)).astype(grad.dtype)
+    return unpadded(dx.reshape(shape), p)
 
 
 @kernels.register_fresh("max_pool_gather")
@@ -125,11 +156,8 @@ def max_pool_gather(
     self: Any, which: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool,
 ) -> Any:
-    """Each element of the windows where it is the one asked for."""
+    """Read by index."""
     p = _plan(self, self.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     if p is None or which.dtype != np.uint8:
         return NotImplemented
-    out = np.zeros(which.shape, self.dtype)
-    for k, part in enumerate(_parts(padded(self, p), p)):
-        np.copyto(out, part, where=which == k)
-    return out
+    return padded(self, p).reshape(-1).take(_places(which, p)).reshape(which.shape)
