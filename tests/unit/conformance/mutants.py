@@ -218,7 +218,7 @@ def dims_dropped(x: Any, dim: Any, keepdim: bool) -> Any:
 
 def noisy(out: Any, x: Any) -> None:
     """Warns."""
-    warnings.warn("rounding down", RuntimeWarning, stacklevel=2)
+    warnings.warn("rounding down", UserWarning, stacklevel=2)
     ORIGINAL["floor"](out, x)
 
 
