@@ -272,10 +272,8 @@ def native_dropout(self: Tensor, p: float, train: bool | None) -> tuple[Tensor, 
     _check_chance(p)
     if train is False or not self.numel():
         return self.clone(), ones_like(self, dtype=dtypes.bool)
-    if p == 1.0:
-        return self * 0, zeros_like(self, dtype=dtypes.bool)
     mask = _keep(self, None, p)
-    return self * mask * (1.0 / (1.0 - p)), mask
+    return self * mask * (1.0 / (1.0 - p) if p < 1.0 else 0.0), mask
 
 
 # ---- slopes at random --------------------------------------------------------------------------
