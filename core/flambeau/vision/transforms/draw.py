@@ -6,6 +6,7 @@ same seed a pipeline takes the same crops and flips.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import flambeau as fb
@@ -28,5 +29,10 @@ def integer(low: int, high: int) -> int:
 
 def aspect_ratio(ratio: Sequence[float]) -> float:
     """A width-to-height ratio, uniform on a logarithmic scale, in float32 throughout."""
-    low, high = fb.log(fb.tensor(list(ratio), dtype=fb.float32)).tolist()
+    low, high = _logarithms(tuple(ratio))
     return float(fb.exp(fb.empty(1).uniform_(low, high)).item())
+
+
+@functools.lru_cache(maxsize=64)
+def _logarithms(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(fb.log(fb.tensor(list(values), dtype=fb.float32)).tolist())
