@@ -7,12 +7,11 @@ Written for PyTorch; only the imports are flambeau's.
 
 import argparse
 
-import flambeau.nn.functional as F
-from flambeau.utils.data import DataLoader
-
 import flambeau as torch
 import flambeau.nn as nn
+import flambeau.nn.functional as F
 import flambeau.optim as optim
+from flambeau.utils.data import DataLoader
 from flambeau.vision import datasets, transforms
 
 

@@ -13,10 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from flambeau.utils.data import DataLoader, TensorDataset, random_split
-
 import flambeau as fb
 from flambeau import nn
+from flambeau.utils.data import DataLoader, TensorDataset, random_split
 
 try:
     import matplotlib

@@ -7,10 +7,9 @@ Written for PyTorch; only the imports are flambeau's.
 
 import argparse
 
-from flambeau.utils.data import DataLoader
-
 import flambeau as torch
 from flambeau import nn
+from flambeau.utils.data import DataLoader
 from flambeau.vision import datasets, transforms
 
 

@@ -8,7 +8,7 @@ import os
 # cases take ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("deep", deadline=None, max_examples=2000, print_blob=True)

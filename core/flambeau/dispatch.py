@@ -182,9 +182,10 @@ def _are_of_kind(kind: Kind, operands: Sequence[Any]) -> bool:
         if isinstance(x, Tensor):
             if x._kind is not kind:
                 return False
-        elif x.__class__ is not int or category not in (1, 2):
-            if x.__class__ is not float or category != 2:
-                return False
+        elif not (
+            (x.__class__ is int and category in (1, 2)) or (x.__class__ is float and category == 2)
+        ):
+            return False
     return True
 
 

@@ -41,7 +41,8 @@ def set_policy(policy: str) -> None:
 
 def _checked(policy: str) -> str:
     if policy not in POLICIES:
-        raise ValueError(f"the fallback policy must be one of {', '.join(POLICIES)}; got {policy!r}")
+        known = ", ".join(POLICIES)
+        raise ValueError(f"the fallback policy must be one of {known}; got {policy!r}")
     return policy
 
 

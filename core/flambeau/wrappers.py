@@ -256,7 +256,8 @@ def {op.name}({_signature(op, out=True)}):
         kind = {a}._kind
         entry = FAST.get(kind)
         category = kind.dtype.category if kind.dtype.itemsize > 2 else 0  # NumPy widens bfloat16
-        if entry is not None and (category == 2 or (category == 1 and {b}.__class__ is int)) and not (
+        if entry is not None and (
+            category == 2 or (category == 1 and {b}.__class__ is int)) and not (
             {a}._requires_grad or ({a}._base is not None and {a}._base._requires_grad)):
           fresh, kind = entry
           native = {a}._native
@@ -305,8 +306,7 @@ def _plain(op: Op) -> str:
     """Conditions for the fast path: no ``out=``, other arguments at their defaults."""
     tensors = len(op.schema.tensor_positions)
     conditions = ["out is None"] if op.out else []
-    for a in op.schema.arguments[tensors:]:
-        conditions.append(f"{_public(a)} == {a.default!r}")
+    conditions += [f"{_public(a)} == {a.default!r}" for a in op.schema.arguments[tensors:]]
     return "".join(f"{c} and " for c in conditions)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from flambeau_cpu.device import CpuBackend
 
 import flambeau as fb
 from flambeau import fallback, plugins
 from flambeau.backend import KernelTable
+from flambeau_cpu.device import CpuBackend
 
 
 class Partial(CpuBackend):

@@ -150,5 +150,5 @@ def test_dimensions_are_wrapped_and_checked() -> None:
 def test_size_is_a_tuple_that_knows_its_product() -> None:
     size = Size((2, 3))
     assert size == (2, 3) and size.numel() == 6 and repr(size) == "flambeau.Size([2, 3])"
-    assert isinstance(size[:1], Size) and isinstance(size + [4], Size)
+    assert isinstance(size[:1], Size) and isinstance(size + Size((4,)), Size)
     assert contiguous_strides((2, 0, 3)) == (3, 3, 1)

@@ -53,7 +53,8 @@ class CpuBackend(Backend):
 
     def copy_out(self, buffer: Any, offset: int, nbytes: int, index: int) -> memoryview:
         """The bytes themselves, without a copy."""
-        return memoryview(_bytes_of(buffer)[offset : offset + nbytes])
+        part: Any = _bytes_of(buffer)[offset : offset + nbytes]
+        return memoryview(part)
 
     def copy_device(
         self, to: Any, to_offset: int, source: Any, source_offset: int, nbytes: int, index: int

@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,6 +83,11 @@ def _step_through(generator: Any, context: Callable[[], _Context]) -> Any:
 class no_grad(_Context):
     """Do not record operations: results do not require gradients."""
 
+    @overload
+    def __new__(cls, function: None = None) -> no_grad: ...
+    @overload
+    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
+
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A context manager, or a function decorated without parentheses."""
         self = super().__new__(cls)
@@ -93,6 +98,11 @@ class enable_grad(_Context):
     """Record operations again within a ``no_grad`` block."""
 
     _enabled = True
+
+    @overload
+    def __new__(cls, function: None = None) -> enable_grad: ...
+    @overload
+    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A context manager, or a function decorated without parentheses."""

@@ -116,7 +116,7 @@ def _use_one_thread() -> None:
 
     fb.set_num_threads(1)
     try:
-        import threadpoolctl  # type: ignore[import-untyped]
+        import threadpoolctl
     except ImportError:
         return
     threadpoolctl.threadpool_limits(1)
@@ -141,7 +141,7 @@ def _seed(job: Job) -> None:
     entropy = [job.id, job.base_seed & 0xFFFFFFFF, job.base_seed >> 32, 0]
     bits = np.random.MT19937()
     np.random.RandomState(bits).seed(np.random.SeedSequence(entropy).generate_state(4))
-    np.random.set_bit_generator(bits)
+    np.random.set_bit_generator(bits)  # type: ignore[attr-defined]
 
 
 class _Server:

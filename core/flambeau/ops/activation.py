@@ -111,7 +111,8 @@ def _shifted(self: Tensor, dim: int, dtype: Any) -> Tensor:
     wrap_dim(dim, self.ndim)
     if not self.numel():
         return self
-    return self - self.amax(dim, keepdim=True)
+    shifted: Tensor = self - self.amax(dim, keepdim=True)
+    return shifted
 
 
 @composite(

@@ -161,7 +161,8 @@ def nan_to_num(
 
 # ---- signs and steps ---------------------------------------------------------------------------
 @composite(
-    "signbit(Tensor self) -> Tensor", template="unary", dtypes="real", samples=unary(), errors=unary_errors,
+    "signbit(Tensor self) -> Tensor", template="unary", dtypes="real",
+    samples=unary(), errors=unary_errors,
 )
 def signbit(self: Tensor) -> Any:
     """Where the sign bit is set: negative numbers and -0."""

@@ -199,7 +199,8 @@ def _as_bool(operand: Any) -> Any:
 
 
 @composite(
-    "logical_not(Tensor self) -> Tensor", template="unary", dtypes="all", inplace=True, samples=unary(),
+    "logical_not(Tensor self) -> Tensor", template="unary", dtypes="all", inplace=True,
+    samples=unary(),
 )
 def logical_not(self: Tensor) -> Tensor:
     """Where elements are zero."""
@@ -241,7 +242,8 @@ def logical_xor(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "isnan(Tensor self) -> Tensor", template="unary", dtypes="all", samples=unary(), errors=unary_errors,
+    "isnan(Tensor self) -> Tensor", template="unary", dtypes="all",
+    samples=unary(), errors=unary_errors,
 )
 def isnan(self: Tensor) -> Tensor:
     """Where elements are not a number."""
@@ -250,7 +252,8 @@ def isnan(self: Tensor) -> Tensor:
 
 
 @composite(
-    "isinf(Tensor self) -> Tensor", template="unary", dtypes="all", samples=unary(), errors=unary_errors,
+    "isinf(Tensor self) -> Tensor", template="unary", dtypes="all",
+    samples=unary(), errors=unary_errors,
 )
 def isinf(self: Tensor) -> Any:
     """Where elements, or a part of a complex one, are infinite."""
@@ -280,7 +283,8 @@ def isneginf(self: Tensor) -> Any:
 
 
 @composite(
-    "isfinite(Tensor self) -> Tensor", template="unary", dtypes="all", samples=unary(), errors=unary_errors,
+    "isfinite(Tensor self) -> Tensor", template="unary", dtypes="all",
+    samples=unary(), errors=unary_errors,
 )
 def isfinite(self: Tensor) -> Any:
     """Where elements are neither infinite nor NaN."""

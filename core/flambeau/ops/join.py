@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flambeau import dispatch
-from flambeau import dtypes
+from flambeau import dispatch, dtypes
 from flambeau.kind import kind_of
 from flambeau.layout import Layout, wrap_dim
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
-from flambeau.tensor import Tensor
+from flambeau.tensor import Tensor, from_storage
 
 
 def _is_skipped(t: Tensor) -> bool:
@@ -82,7 +81,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     whole, at = out.layout_(), 0
     for t in kept:
         part = whole.slice(axis, at, at + t.shape[axis])
-        dispatch.raw_copy(dispatch.from_storage(out._kind, out.storage(), part), t)
+        dispatch.raw_copy(from_storage(out._kind, out.storage(), part), t)
         at += t.shape[axis]
     return out
 

@@ -165,7 +165,8 @@ def cross_entropy(
         soft = smooth.sum() / total
     else:
         soft = reduced(smooth, reduction)
-    return hard * (1 - label_smoothing) + soft * (label_smoothing / classes)
+    mixed: Tensor = hard * (1 - label_smoothing) + soft * (label_smoothing / classes)
+    return mixed
 
 
 # ---- probabilities -----------------------------------------------------------------------------
@@ -556,4 +557,4 @@ def normalize(
     from flambeau.ops.norms import vector_norm
 
     result: Tensor = input / vector_norm(input, float(p), dim, True).clamp(min=eps)
-    return result if out is None else out.copy_(result)  # type: ignore[no-any-return]
+    return result if out is None else out.copy_(result)

@@ -184,8 +184,17 @@ def lstm_cell(
 
 
 # ---- sequences ---------------------------------------------------------------------------------
-def _map(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    return tuple(change(s) for s in state) if isinstance(state, tuple) else change(state)
+def _rows(state: Any, start: int, stop: int) -> Any:
+    """A part of the batch of a state."""
+    if isinstance(state, tuple):
+        return tuple(s.narrow(0, start, stop - start) for s in state)
+    return state.narrow(0, start, stop - start)
+
+
+def _of_layer(state: Any, at: int) -> Any:
+    """The state of one layer and direction."""
+    return tuple(s.select(0, at) for s in state) if isinstance(state, tuple) else (
+        state.select(0, at))
 
 
 def _hidden(state: Any) -> Tensor:
@@ -220,11 +229,11 @@ def _run_packed(
     """Steps whose batch shrinks (forward) or grows (backward) as sequences end."""
     sizes = [g.shape[0] for g in gates]
     if reverse:
-        outputs, now = [], _map(state, lambda s: s.narrow(0, 0, sizes[-1]))
+        outputs, now = [], _rows(state, 0, sizes[-1])
         for g, size in zip(reversed(gates), reversed(sizes), strict=True):
             have = _hidden(now).shape[0]
             if size > have:
-                fresh = _map(state, lambda s, a=have, n=size: s.narrow(0, a, n - a))
+                fresh = _rows(state, have, size)
                 now = _joined(now, fresh)
             now = step(g, now, weights)
             outputs.append(_hidden(now))
@@ -233,8 +242,8 @@ def _run_packed(
     for g, size in zip(gates, sizes, strict=True):
         have = _hidden(now).shape[0]
         if size < have:
-            ended.append(_map(now, lambda s, a=size, n=have: s.narrow(0, a, n - a)))
-            now = _map(now, lambda s, n=size: s.narrow(0, 0, n))
+            ended.append(_rows(now, size, have))
+            now = _rows(now, 0, size)
         now = step(g, now, weights)
         outputs.append(_hidden(now))
     for rest in reversed(ended):
@@ -264,7 +273,7 @@ def _layers(
             at = layer * directions + side
             w_ih, b_ih, weights = _weights_of(params, at, has_biases, projected)
             gates = linear(input, w_ih, b_ih)
-            state = _map(hx, lambda s, at=at: s.select(0, at))
+            state = _of_layer(hx, at)
             if batch_sizes is None:
                 outputs, state = _run_steps(step, gates.unbind(0), state, weights, side == 1)
                 sides.append(stack(outputs, 0))

@@ -37,7 +37,7 @@ def linear(index: Any, shape: tuple[int, ...], dim: int) -> Any:
     for d, n in enumerate(index.shape):
         if d != dim and n > 1:
             steps = np.arange(0, n * strides[d], strides[d]) if strides[d] else 0
-            places = places + steps.reshape((n,) + (1,) * (len(shape) - 1 - d))
+            places = places + np.asarray(steps).reshape((n,) + (1,) * (len(shape) - 1 - d))
     return places
 
 
