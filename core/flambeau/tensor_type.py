@@ -6,16 +6,13 @@ Such a type stands for a dtype on a kind of device.  It constructs tensors and a
 
 from __future__ import annotations
 
-import numbers
 from typing import Any, Final
 
 from flambeau import dtypes
-from flambeau.construct import tensor
+from flambeau.construct import legacy_tensor
 from flambeau.device import CPU
 from flambeau.device import device as Device
 from flambeau.dtypes import dtype as DType
-from flambeau.layout import Size
-from flambeau.ops.create import empty
 from flambeau.tensor import Tensor
 
 _NAMES: Final = {
@@ -91,36 +88,16 @@ class TensorType(type):
             raise RuntimeError(
                 f"legacy constructor expects device type: {cls.place.type} but device type: "
                 f"{place.type} was passed")
-        return legacy_new(cls.dtype, place, args if size is None else tuple(size))
+        args = args if size is None else tuple(size)
+        if len(args) == 1 and isinstance(args[0], Tensor) and not isinstance(args[0], cls):
+            raise TypeError(f"expected {type_name(cls.dtype, place)} (got {args[0].type()})")
+        return legacy_tensor(*args, dtype=cls.dtype, device=place)
 
     def __instancecheck__(cls, instance: object) -> bool:
         return (
             isinstance(instance, Tensor) and instance.dtype is cls.dtype
             and instance.device.type == cls.place.type
         )
-
-
-def legacy_new(what: DType, place: Device, args: tuple[Any, ...]) -> Tensor:
-    """A tensor of sizes (uninitialised), of data (a copy), or of a tensor (an alias)."""
-    first = args[0] if len(args) == 1 else None
-    if isinstance(first, Tensor):
-        if first.dtype is not what or first.device.type != place.type:
-            raise TypeError(
-                f"expected {type_name(what, place)} (got {type_name(first.dtype, first.device)})")
-        return first.detach()
-    if len(args) == 1 and not isinstance(first, Size):
-        if isinstance(first, (bool, float, complex)) or first is None:
-            raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
-        if isinstance(first, str):
-            raise TypeError("new(): invalid data type 'str'")
-        if not isinstance(first, numbers.Integral):
-            return tensor(first, dtype=what, device=place)
-    return empty(*(args or (0,)), dtype=what, device=place)
-
-
-def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
-    """A tensor of this one's type, of sizes or of data."""
-    return legacy_new(self.dtype, self.device if device is None else Device(device), args)
 
 
 BoolTensor: Final = TensorType(dtypes.bool)
@@ -151,4 +128,3 @@ def set_default_tensor_type(t: Any) -> None:
 
 
 setattr(Tensor, "type", convert)  # noqa: B010  the class cannot know it
-setattr(Tensor, "new", new)  # noqa: B010

@@ -70,7 +70,7 @@ def test_what_constructors_refuse():
     with pytest.raises(TypeError, match=r"expected flambeau.FloatTensor \(got flambeau.Double"):
         fb.FloatTensor(fb.ones(2).double())
     for data in (2.5, None, True, "a"):
-        with pytest.raises(TypeError, match=r"new\(\)"):
+        with pytest.raises(TypeError, match=r"new\(\)|tuple of ints"):
             fb.FloatTensor(data)
     with pytest.raises(RuntimeError, match="device type: cpu but device type: meta"):
         fb.FloatTensor(2, device="meta")
