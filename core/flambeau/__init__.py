@@ -78,6 +78,7 @@ from flambeau.ops.dropout import plain_dropout as dropout
 from flambeau.ops.dropout import plain_dropout_ as dropout_
 from flambeau.ops.dropout import plain_feature_alpha_dropout as feature_alpha_dropout
 from flambeau.ops.dropout import plain_feature_alpha_dropout_ as feature_alpha_dropout_
+from flambeau.ops.einsum import einsum
 from flambeau.ops.facts import (
     get_device,
     is_complex,
@@ -90,6 +91,7 @@ from flambeau.ops.facts import (
     is_signed,
     numel,
     result_type,
+    strided,
     typename,
 )
 from flambeau.ops.grid import (
@@ -100,7 +102,8 @@ from flambeau.ops.grid import (
     meshgrid,
 )
 from flambeau.ops.join import concat
-from flambeau.ops.memory import clone
+from flambeau.ops.memory import clone, resize_as_, zero_
+from flambeau.ops.products import chain_matmul
 from flambeau.ops.random import (
     rand,
     rand_like,
@@ -112,7 +115,16 @@ from flambeau.ops.random import (
 )
 from flambeau.ops.recurrent import gru, lstm, rnn_relu, rnn_tanh
 from flambeau.ops.shape import as_strided, as_strided_scatter, broadcast_to
-from flambeau.ops.stacking import atleast_1d, atleast_2d, atleast_3d, split_with_sizes
+from flambeau.ops.stacking import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    split_with_sizes,
+    split_with_sizes_copy,
+    unsafe_chunk,
+    unsafe_split,
+    unsafe_split_with_sizes,
+)
 from flambeau.printing import get_printoptions, printoptions, set_printoptions
 from flambeau.random import (
     Generator,

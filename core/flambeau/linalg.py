@@ -2,4 +2,8 @@
 
 from flambeau.registry import OPS
 
-globals().update({op.name: op.function for op in OPS.values() if "linalg" in op.namespaces})
+# Where PyTorch has two ops of one name, the one of this namespace is registered as linalg_NAME.
+globals().update({
+    op.name.removeprefix("linalg_"): op.function
+    for op in OPS.values() if "linalg" in op.namespaces
+})

@@ -148,7 +148,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
     return tuple(
-        floor_divide(indices, stride) % n
+        floor_divide(indices, stride) % max(n, 1)
         for stride, n in zip(contiguous_strides(sizes), sizes, strict=True))
 
 

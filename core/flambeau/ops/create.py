@@ -322,14 +322,8 @@ def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     return legacy_tensor(*args, dtype=self.dtype, device=self.device if device is None else device)
 
 
-def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
-    """Take the shape of another tensor, in place; new elements are uninitialised."""
-    result: Tensor = self.resize_(the_template.shape, memory_format=memory_format)
-    return result
-
-
 for _method in (
-    new, new_empty, new_empty_strided, new_full, new_ones, new_tensor, new_zeros, resize_as_,
+    new, new_empty, new_empty_strided, new_full, new_ones, new_tensor, new_zeros,
 ):
     setattr(Tensor, _method.__name__, _method)
 

@@ -98,6 +98,24 @@ def dim_order(self: Tensor) -> tuple[int, ...]:
         range(self.ndim))
 
 
+class layout:
+    """How the elements of a tensor are stored; there is only ``strided``."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"flambeau.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+strided: Final = layout("strided")
+
+
 # ---- memory ------------------------------------------------------------------------------------
 class UntypedStorage:
     """The bytes that a tensor lies in, shared by its views."""
@@ -240,6 +258,7 @@ def _on(kind: str) -> property:
         lambda self: self.device.type == kind, doc=f"Whether the tensor is on a {kind} device.")
 
 
+setattr(Tensor, "layout", property(lambda self: strided, doc="Always ``strided``."))  # noqa: B010
 for _kind in ("cpu", "cuda", "meta", "mps", "xpu"):
     setattr(Tensor, f"is_{_kind}", _on(_kind))
 for _kind in ("sparse", "sparse_csr", "quantized", "nested", "mkldnn"):

@@ -113,11 +113,22 @@ def _narrowed(src: Tensor, dim: int, size: int) -> Tensor:
     return from_storage(src._kind, src.storage(), src.layout_().slice(dim, 0, size))
 
 
+def each_once(make: Make, n: int, columns: int | None = None) -> Tensor:
+    """The integers below ``n`` in some order, in each column another: no place is named twice."""
+    from flambeau.ops.create import arange
+
+    where = make().device
+    order: Tensor = (arange(n, device=where) * (n - 1) + n // 2) % n
+    if columns is not None:
+        order = (order.unsqueeze(1) + arange(columns, device=where)) % n
+    return order
+
+
 def _scatter_samples(make: Make) -> Iterator[Sample]:
-    order = make.distinct(3, 4).argsort(0)  # every target once: the result is defined
+    order = each_once(make, 3, 4)  # every target once: the result is defined
     yield sample(make(3, 4), 0, order, make(3, 4))
     yield sample(make(5, 4), 0, order, make(3, 5))
-    yield sample(make(3, 4), 1, make.distinct(3, 4).argsort(1), 1.5)
+    yield sample(make(3, 4), 1, each_once(make, 4, 3).t(), 1.5)
     yield sample(make(3, 4), 0, make.index(3, 0, 4), make(3, 4))
 
 
@@ -223,7 +234,7 @@ def _unravelled(places: Tensor, shape: Any) -> Tensor:
     if not shape:
         return zeros_of(places, (places.shape[0], 0))
     columns = [
-        floor_divide(places, stride) % n
+        floor_divide(places, stride) % max(n, 1)
         for n, stride in zip(shape, contiguous_strides(shape), strict=True)
     ]
     result: Tensor = stack(columns, 1)

@@ -283,9 +283,18 @@ def resize_(self: Tensor, *shape: Any, memory_format: Any = None) -> Tensor:
     """Change the shape in place; new elements are uninitialised."""
     if self._requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
-    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    dispatch.resize(self, tuple(sizes))
+    sizes = tuple(
+        shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
+    wanted = layout_in(sizes, memory_format)
+    dispatch.resize(self, sizes)
+    if wanted is not None:
+        self._layout = Layout.of(sizes, wanted.strides, self.storage_offset())
     return self
+
+
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """Take the shape of another tensor, in place; new elements are uninitialised."""
+    return resize_(self, the_template.shape, memory_format=memory_format)
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
@@ -329,6 +338,7 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor
 
 
 for _method in (
-    clone, contiguous, copy_, cpu, cuda, fill_, is_contiguous, resize_, set_, to, type_as, zero_
+    clone, contiguous, copy_, cpu, cuda, fill_, is_contiguous, resize_, resize_as_, set_, to,
+    type_as, zero_,
 ):
     setattr(Tensor, _method.__name__, _method)

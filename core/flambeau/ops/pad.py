@@ -115,6 +115,15 @@ def _wrapped(x: Tensor, d: int, ends: Ends) -> list[Tensor]:
     return [x.narrow(d, n - before, before), x, x.narrow(d, 0, after)]
 
 
+def _cut(x: Tensor, d: int, ends: Ends) -> Tensor:
+    """What negative pads leave of a dimension."""
+    if min(ends) >= 0:
+        return x
+    a, b = (min(e, 0) for e in ends)
+    left: Tensor = x.narrow(d, -a, x.shape[d] + a + b)
+    return left
+
+
 _MODES = {"reflect": _reflected, "replicate": _replicated, "circular": _wrapped}
 
 
@@ -179,9 +188,11 @@ def pad(
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
     _check_ndim(mode, input, pad)
     result = input
-    for d, (a, b) in enumerate(_ends("pad", input, pad)):
-        if a > 0 or b > 0:
-            result = cat(_MODES[mode](result, d, (a, b)), d)
-        if a < 0 or b < 0:
-            result = result.narrow(d, max(-a, 0), result.shape[d] + min(a, 0) + min(b, 0))
+    for d, ends in enumerate(_ends("pad", input, pad)):
+        if mode == "circular":  # wraps what negative pads leave
+            result = _cut(result, d, ends)
+        if max(ends) > 0:
+            result = cat(_MODES[mode](result, d, ends), d)
+        if mode != "circular":
+            result = _cut(result, d, ends)
     return result if result is not input else input.clone()

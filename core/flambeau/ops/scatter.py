@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flambeau.layout import wrap_dim
 from flambeau.ops.compare import where
-from flambeau.ops.index import gather, scatter_add, scatter_elements, widened, zeros_of
+from flambeau.ops.index import each_once, gather, scatter_add, scatter_elements, widened, zeros_of
 from flambeau.ops.pointwise import maximum, minimum, mul
 from flambeau.ops.shape import expand
 from flambeau.ops.writing import writes_through
@@ -18,11 +18,11 @@ from flambeau.tensor import Tensor
 
 
 def _scatter_samples(make: Make) -> Iterator[Sample]:
-    order = make.distinct(3, 4).argsort(0)
+    order = each_once(make, 3, 4)
     yield sample(make(3, 4), 0, order, make(3, 4))
     yield sample(make(5, 4), 0, order, make(3, 5))
-    yield sample(make(3, 4), 1, make.distinct(3, 4).argsort(1), 1.5)
-    yield sample(make(3, 4), 1, make.distinct(3, 4).argsort(1), value=2)
+    yield sample(make(3, 4), 1, each_once(make, 4, 3).t(), 1.5)
+    yield sample(make(3, 4), 1, each_once(make, 4, 3).t(), value=2)
     yield sample(make(), 0, make.index(1, 1), 1.5)
 
 
@@ -120,7 +120,8 @@ def _reduce_back(
     elif reduce == "prod":
         for_self, for_index = _prod_back(g, self, dim, index, _part(src, index), include_self, out)
     else:
-        for_self, for_index = _extreme_back(g, self, dim, index, _part(src, index), out)
+        for_self, for_index = _extreme_back(
+            g, self, dim, index, _part(src, index), include_self, out)
     if not include_self:
         for_self = scatter_elements(for_self, dim, index, 0)
     return for_self, None, widened(for_index, src.shape) if src.ndim else for_index.sum()
@@ -166,9 +167,11 @@ def _prod_back(
 
 
 def _extreme_back(
-    g: Tensor, self: Tensor, dim: int, index: Tensor, src: Tensor, out: Tensor
+    g: Tensor, self: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool, out: Tensor
 ) -> tuple[Tensor, Tensor]:
     own = (self == out).to(g.dtype)
+    if not include_self:
+        own = scatter_elements(own, dim, index, 0)
     theirs = (src == gather(out, dim, index)).to(g.dtype)
     shared = g / scatter_add(own, dim, index, theirs)
     return own * shared, theirs * gather(shared, dim, index)

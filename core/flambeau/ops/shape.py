@@ -558,20 +558,25 @@ def as_strided_backward(
 ) -> Tensor:
     """The gradient of a base of which a strided view has gradient ``g``.
 
-    Where the view names one element several times their gradients are summed.
+    Where the view names one element several times their gradients are summed; what it names
+    outside the base is no part of it.
+
+    Args:
+        offset: of the view from the first element of the base; may be negative.
     """
     from flambeau.ops.create import arange, zeros
 
-    base = Layout.of(base_shape, base_strides)
-    part = Layout.of(shape, strides, offset)
+    start = max(-offset, 0)  # where the base begins in the memory that both span
+    base = Layout.of(base_shape, base_strides, start)
+    part = Layout.of(shape, strides, offset + start)
     count = max(base.span(), part.span())
     flat: Tensor = zeros((count,), dtype=g.dtype, device=g.device)
     if not part.overlaps_itself():
-        flat = as_strided_scatter(flat, g, shape, strides, offset)
+        flat = as_strided_scatter(flat, g, shape, strides, part.offset)
     else:
-        places = as_strided(arange(count, device=g.device), shape, strides, offset)
+        places = as_strided(arange(count, device=g.device), shape, strides, part.offset)
         flat = flat.scatter_add(0, places.reshape(-1), g.reshape(-1))
-    whole: Tensor = as_strided(flat, base_shape, base_strides, 0)
+    whole: Tensor = as_strided(flat, base_shape, base_strides, start)
     return whole if base.is_contiguous and count == base.numel else whole.clone()
 
 

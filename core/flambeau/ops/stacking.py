@@ -7,7 +7,8 @@ from typing import Any
 
 from flambeau import dtypes
 from flambeau.layout import wrap_dim
-from flambeau.ops.join import cat, split
+from flambeau.ops.join import cat, chunk, split
+from flambeau.ops.memory import clone
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
 from flambeau.tensor import Tensor
@@ -218,4 +219,31 @@ def split_with_sizes(
     return parts
 
 
-Tensor.split_with_sizes = split_with_sizes  # type: ignore[attr-defined]
+def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """``split``; in PyTorch its parts are not treated as views, here they are."""
+    parts: tuple[Tensor, ...] = split(input, split_size, dim)
+    return parts
+
+
+def unsafe_split_with_sizes(
+    input: Tensor, split_sizes: Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """``split_with_sizes``; in PyTorch its parts are not treated as views, here they are."""
+    return split_with_sizes(input, split_sizes, dim)
+
+
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """``chunk``; in PyTorch its parts are not treated as views, here they are."""
+    parts: tuple[Tensor, ...] = chunk(input, chunks, dim)
+    return parts
+
+
+def split_with_sizes_copy(
+    input: Tensor, split_sizes: Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Copies of consecutive parts of the sizes given."""
+    return tuple(map(clone, split_with_sizes(input, split_sizes, dim)))
+
+
+for _method in (split_with_sizes, unsafe_chunk, unsafe_split, unsafe_split_with_sizes):
+    setattr(Tensor, _method.__name__, _method)
