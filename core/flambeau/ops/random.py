@@ -16,7 +16,7 @@ from flambeau import dispatch, dtypes, random, rng
 from flambeau.device import CPU, META
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, strides_in_order
-from flambeau.ops.create import _like, creation_kind, finish, sizes_of
+from flambeau.ops.create import _like, _shape, creation_kind, finish, sizes_of
 from flambeau.storage import Storage
 from flambeau.tensor import Tensor, from_native, from_storage
 
@@ -90,24 +90,9 @@ def in_memory_order(layout: Layout) -> Layout:
     return Layout.of(layout.shape, strides_in_order(layout.shape, layout.order()))
 
 
-def _kind_of(name: str, dtype: dtypes.dtype | None, device: Any, out: Tensor | None) -> Kind:
+def _kind_of(dtype: dtypes.dtype | None, device: Any, out: Tensor | None) -> Kind:
     """The kind of a new tensor: that of ``out`` if there is one."""
-    if out is None:
-        return creation_kind(dtype, device)
-    if dtype is not None and dtype is not out.dtype:
-        raise RuntimeError(
-            f"{name}(): dtype {dtype!r} does not match dtype of out parameter ({out.dtype!r})")
-    return out._kind
-
-
-def _shape(name: str, shape: tuple[Any, ...], size: Any) -> tuple[int, ...]:
-    if size is not None:
-        if shape:
-            raise TypeError(f"{name}() got multiple values for argument 'size'")
-        shape = tuple(size)
-    elif not shape:
-        raise TypeError(f"{name}() missing required argument 'size'; {name}(()) gives one number")
-    return sizes_of(name, shape)
+    return creation_kind(dtype, device) if out is None else out._kind
 
 
 # ---- of a size ---------------------------------------------------------------------------------
@@ -117,9 +102,9 @@ def rand(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """Numbers uniform in [0, 1), of a floating or complex dtype."""
-    kind = _kind_of("rand", dtype, device, out)
+    kind = _kind_of(dtype, device, out)
     result = draw(kind, _shape("rand", shape, size), rng.uniform, generator, "rand")
-    return finish(result, requires_grad, out, "rand")
+    return finish(result, requires_grad, out, "rand", dtype)
 
 
 def randn(
@@ -128,9 +113,9 @@ def randn(
     device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """Normal numbers of mean 0 and variance 1, of a floating or complex dtype."""
-    kind = _kind_of("randn", dtype, device, out)
+    kind = _kind_of(dtype, device, out)
     result = draw(kind, _shape("randn", shape, size), rng.normal, generator, "randn")
-    return finish(result, requires_grad, out, "randn")
+    return finish(result, requires_grad, out, "randn", dtype)
 
 
 def randint(
@@ -149,10 +134,10 @@ def randint(
         raise TypeError("randint() expects (high, size) or (low, high, size), size a tuple of ints")
     low, high = _bounds("randint", bounds, low, high)
     what = dtypes.int64 if dtype is None and out is None else dtype
-    kind = _kind_of("randint", what, device, out)
+    kind = _kind_of(what, device, out)
     shape = sizes_of("randint", tuple(size))
     result = draw(kind, shape, rng.random_, generator, "randint", low, high)
-    return finish(result, requires_grad, out, "randint")
+    return finish(result, requires_grad, out, "randint", dtype)
 
 
 def _bounds(name: str, given: Sequence[Any], low: Any, high: Any) -> tuple[int, int]:
@@ -194,9 +179,9 @@ def randperm(
     """The integers from 0 to ``n - 1`` in random order, int64 unless a dtype is given."""
     sizes = sizes_of("randperm", (bound("randperm", "n", n),))
     what = dtypes.int64 if dtype is None and out is None else dtype
-    kind = _kind_of("randperm", what, device, out)
+    kind = _kind_of(what, device, out)
     result = draw(kind, sizes, _permutation, generator, "randperm")
-    return finish(result, requires_grad, out, "randperm")
+    return finish(result, requires_grad, out, "randperm", dtype)
 
 
 # ---- like another tensor -----------------------------------------------------------------------
