@@ -184,6 +184,33 @@ def test_a_first_party_device_names_its_extra(fake_site: Any, device: str, extra
     assert "Did you mean" not in str(caught.value)
 
 
+@pytest.mark.parametrize("device", ["nosuch", "nosuch:1"])
+def test_moving_a_tensor_to_an_unknown_device_says_the_same(fake_site: Any, device: str) -> None:
+    import flambeau
+
+    fake_site.install("toya")
+    with pytest.raises(RuntimeError) as caught:
+        flambeau.ones(2).to(device)
+    words = str(caught.value)
+    assert "'nosuch'" in words
+    assert "cpu" in words
+    assert "toya" in words
+    assert "pip install flambeau-nosuch" in words
+    with pytest.raises(RuntimeError, match="no backend for device 'nosuch' is installed"):
+        flambeau.nn.Linear(2, 2).to(device)
+    with pytest.raises(RuntimeError, match="no backend for device 'nosuch' is installed"):
+        flambeau.zeros(2, device=device)
+
+
+def test_moving_a_tensor_to_a_broken_device_raises_its_quarantine(fake_site: Any) -> None:
+    import flambeau
+
+    fake_site.install("toya", "raise OSError('no driver')")
+    with pytest.raises(BackendUnavailable, match="OSError: no driver"):
+        flambeau.ones(2).to("toya")
+    assert flambeau.ones(2).sum().item() == 2
+
+
 def test_without_metadata_the_cpu_error_says_how_to_install_flambeau(
     fake_site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
