@@ -7,11 +7,14 @@ rounding.  NumPy has no ``fma``; these are built from ordinary float64 operation
 from __future__ import annotations
 
 import math
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flambeau.rng.types import F32, F64
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _LOWEST_I64 = np.iinfo(np.int64).min
 _SPLITTER = 2.0**27 + 1.0  # Veltkamp's constant for a 53-bit significand
@@ -64,6 +67,8 @@ def fma32_array(a: F32, b: float, c: float) -> F32:
 
 def _fma_extreme(a: F64, b: float, c: float) -> F64:
     """:func:`fma64` in rational arithmetic."""
+    from fractions import Fraction  # loads decimal
+
     if not (math.isfinite(b) and math.isfinite(c)):
         return a * b + c
     slope, shift = Fraction(b), Fraction(c)
