@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 import flambeau as fb
 from flambeau.autograd.grad_mode import no_grad
 from flambeau.nn.truncated_normal import truncated_normal_
@@ -153,14 +155,13 @@ def orthogonal_(tensor: T, gain: float = 1, generator: Any = None) -> T:
         return tensor
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
-    flat = tensor.new_empty((rows, columns))
     with no_grad():
-        flat.normal_(0, 1, generator=generator)
-        q, r = fb.linalg.qr(flat.t() if rows < columns else flat)
-        q = q * r.diagonal().sign()  # which makes the distribution uniform
-        if rows < columns:
-            q = q.t()
-        tensor.copy_(q.reshape(tensor.shape))
+        drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+        flat = drawn.cpu().double().numpy()  # drawn on the host in any case
+        q, r = np.linalg.qr(flat.T if rows < columns else flat)
+        q = q * np.sign(np.diagonal(r))  # which makes the distribution uniform
+        q = q.T if rows < columns else q
+        tensor.copy_(fb.from_numpy(np.ascontiguousarray(q)).reshape(tensor.shape))
         tensor.mul_(gain)
     return tensor
 

@@ -42,7 +42,8 @@ def _inside(self: Tensor, min: Any, max: Any) -> Any:
 
 def _clamp_samples(make: Make) -> Iterator[Sample]:
     for t in unary()(make):
-        yield sample(*t.args, -0.5, 1) if make.dtype.is_floating_point else sample(*t.args, -1, 2)
+        low: float = -0.5 if make.dtype.is_floating_point else 1
+        yield sample(*t.args, low, low + 2)
     yield sample(make(3, 4), min=0)
     yield sample(make(3, 4), max=1)
     yield sample(make(3, 4), make(3, 4), make(4))

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from flambeau.kind import kind_of
 from flambeau.layout import Layout
 from flambeau.ops.pointwise import atan2, cos, sin, to_floating, zeros_like_gradient
 from flambeau.registry import composite
-from flambeau.samples import error, sample, unary, unary_errors
+from flambeau.samples import Make, Sample, error, sample, unary, unary_errors
 from flambeau.tensor import Tensor, from_storage
+
+
+def _wide(make: Make, samples: list[Sample]) -> Iterator[Sample]:
+    """No complex type is made of two halves: such samples only for wider types."""
+    return iter(samples if make.dtype.itemsize > 2 else ())
+
+
+def _check_wide(name: str, t: Tensor) -> None:
+    if not t.dtype.is_floating_point or t.dtype.itemsize == 2:
+        raise RuntimeError(
+            f"{name}: Expected float32 or float64 tensors but got {t.dtype.name}; there is no "
+            "complex type of halves, convert with .float()")
 
 
 def _real_view(self: Tensor) -> Tensor:
@@ -26,7 +39,7 @@ def _real_view(self: Tensor) -> Tensor:
 @composite(
     "view_as_real(Tensor self) -> Tensor", dtypes="complex", out=False,
     derivatives={"self": lambda g: view_as_complex(g.contiguous())},
-    samples=unary(), errors=lambda make: iter([error(RuntimeError, "complex", make(3))]),
+    samples=unary(), errors=lambda make: iter([error(RuntimeError, "complex", make.index(2, 3))]),
 )
 def view_as_real(self: Tensor) -> Tensor:
     """A view of complex numbers as pairs (real, imaginary) in a new last dimension."""
@@ -36,15 +49,13 @@ def view_as_real(self: Tensor) -> Tensor:
 @composite(
     "view_as_complex(Tensor self) -> Tensor", out=False,
     derivatives={"self": lambda g: view_as_real(g.contiguous())},
-    samples=lambda make: iter([sample(make(3, 2)), sample(make(2, 4, 2))]),
+    samples=lambda make: _wide(make, [sample(make(3, 2)), sample(make(2, 4, 2))]),
     errors=lambda make: iter([error(RuntimeError, "size 2", make(3, 3))]),
 )
 def view_as_complex(self: Tensor) -> Tensor:
     """A view of pairs (real, imaginary) in the last dimension as complex numbers."""
     held = self.layout_()
-    if not self.dtype.is_floating_point:
-        raise RuntimeError(f"view_as_complex is only supported for floating tensors, "
-                           f"got {self.dtype}")
+    _check_wide("view_as_complex", self)
     if not held.ndim or held.shape[-1] != 2:
         raise RuntimeError("Tensor must have a last dimension of size 2")
     if held.strides[-1] != 1 or held.offset % 2 or any(s % 2 for s in held.strides[:-1]):
@@ -101,7 +112,7 @@ def imag(input: Tensor) -> Tensor:
 
 @composite(
     "complex(Tensor real, Tensor imag) -> Tensor", dtypes="floating", method=False,
-    samples=lambda make: iter([sample(make(3), make(3))]),
+    samples=lambda make: _wide(make, [sample(make(3), make(3))]),
     errors=lambda make: iter([
         error(RuntimeError, "same dtype|Expected", make(3), make.index(2, 3))]),
 )
@@ -109,6 +120,7 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     """Complex numbers from their parts."""
     from flambeau.ops.join import stack
 
+    _check_wide("complex", real)
     if real.dtype is not imag.dtype or not real.dtype.is_floating_point:
         raise RuntimeError(
             "Expected both inputs to be floating tensors of the same dtype but got "
@@ -151,11 +163,15 @@ def angle(self: Tensor) -> Any:
 
 @composite(
     "polar(Tensor abs, Tensor angle) -> Tensor", dtypes="floating", method=False,
-    samples=lambda make: iter([
+    samples=lambda make: _wide(make, [
         sample(make(3, low=0), make(3)), sample(make(3, 1, low=0), make(2))]),
     errors=lambda make: iter([
-        error(RuntimeError, "same dtype|Expected", make(3), make.index(2, 3))]),
+        error(RuntimeError, "must be|same dtype|Expected", make(3), make(3).double().half())]),
 )
 def polar(abs: Tensor, angle: Tensor) -> Any:
     """Complex numbers from their sizes and angles."""
+    if abs.dtype is not angle.dtype:
+        raise RuntimeError(
+            f"polar: abs and angle must be of one dtype, got {abs.dtype.name} and "
+            f"{angle.dtype.name}")
     return complex(abs * cos(angle), abs * sin(angle))

@@ -42,6 +42,9 @@ def _cdist_back(
     g: Tensor, needs: tuple[bool, ...], x1: Tensor, x2: Tensor, p: float, out: Tensor
 ) -> tuple[Any, Any]:
     """Gradients of all pairs, 0 where two rows are equal."""
+    if out.itemsize == 2:
+        wide = _cdist_back(g.float(), needs, x1.float(), x2.float(), p, out.float())
+        return tuple(None if part is None else part.to(out.dtype) for part in wide)  # type: ignore[return-value]
     if p == 2:
         ratio = where(out == 0, 0, g / where(out == 0, 1, out))
         first = x1 * ratio.sum(-1, keepdim=True) - matmul(ratio, x2) if needs[0] else None
@@ -94,7 +97,10 @@ def cdist(
     by_product = _MODES[compute_mode] if compute_mode is not None else None
     if by_product is None:
         by_product = max(x1.shape[-2], x2.shape[-2]) > _ROWS
-    if p == 2 and by_product:
+    if x1.itemsize == 2:  # differences of squares would leave nothing
+        exact: Tensor = cdist(x1.float(), x2.float(), p, compute_mode).to(x1.dtype)
+        return exact
+    if p == 2 and by_product and x1.dtype.itemsize > 2:  # halves would lose all of a small distance
         squares = (x1 * x1).sum(-1, keepdim=True) + (x2 * x2).sum(-1).unsqueeze(-2)
         close = squares - 2 * matmul(x1, x2.transpose(-2, -1))
         root: Tensor = where(close < 0, 0, close).sqrt()

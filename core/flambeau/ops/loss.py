@@ -438,7 +438,9 @@ def multi_margin_loss(
     f"multilabel_margin_loss(Tensor input, Tensor target, {_OLD}) -> Tensor",
     samples=lambda make: iter([
         sample(make(3, 4), make.index(4, 3, 1).expand(3, 4) * make.mask(3, 4) - 0)]),
-    errors=_pair_errors, **_F,
+    errors=lambda make: iter([error(
+        ValueError, "not a valid value", make(3, 4), make.index(4, 3, 4), reduction="most")]),
+    **_F,
 )
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None,

@@ -143,24 +143,8 @@ def cummin(self: Tensor, dim: int) -> Any:
 
 
 # ---- logcumsumexp ------------------------------------------------------------------------------
-def _logcumsumexp_grad(g: Tensor, self: Tensor, dim: int, out: Tensor) -> Any:
-    """exp(x_i) times the sum of g_j exp(-out_j) over j >= i, in logarithms against overflow;
-    positive and negative gradients apart."""
-    from flambeau.ops.compare import where
-
-    def part(positive: Tensor) -> Any:
-        logarithm = where(positive > 0, where(positive > 0, positive, 1.0).log(), float("-inf"))
-        terms = logarithm - out
-        if not terms.ndim:
-            return (terms + self).exp()
-        return (logcumsumexp(terms.flip(dim), dim).flip(dim) + self).exp()
-
-    return part(g) - part(-g)
-
-
 @composite(
     "logcumsumexp(Tensor self, int dim) -> Tensor", samples=_scan_samples, errors=dim_errors,
-    derivatives={"self": _logcumsumexp_grad},
 )
 def logcumsumexp(self: Tensor, dim: int) -> Any:
     """log of the running sum of exponentials along a dimension, without overflow."""

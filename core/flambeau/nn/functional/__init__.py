@@ -28,3 +28,5 @@ from flambeau.nn.functional.attention import _canonical_mask as _canonical_mask 
 from flambeau.nn.functional.attention import (  # noqa: E402
     multi_head_attention_forward as multi_head_attention_forward,
 )
+from flambeau.nn.functional.loss import *  # noqa: E402, F403  listed there
+from flambeau.nn.functional.resize import *  # noqa: E402, F403  listed there

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau.nn import functional as F
+from flambeau.nn.modules.distance import PairwiseDistance
 from flambeau.nn.modules.loss import _Loss, _WeightedLoss
 from flambeau.tensor import Tensor
 
@@ -209,7 +210,7 @@ class TripletMarginWithDistanceLoss(_Loss):
     ) -> None:
         super().__init__(reduction=reduction)
         self.distance_function = (
-            F.pairwise_distance if distance_function is None else distance_function)
+            PairwiseDistance() if distance_function is None else distance_function)
         self.margin, self.swap = _positive_margin(self, margin), swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
