@@ -22,7 +22,9 @@ _ROWS: Final = 25  # from here on PyTorch takes the matrix product for Euclidean
 
 
 def _cdist_samples(make: Make) -> Iterator[Sample]:
-    for p in (2.0, 1.0, 3.5, 0.5, float("inf"), 0.0):
+    # Halves round distances to ties, where the greatest one has no gradient to compare.
+    orders = (2.0, 1.0, 3.5, 0.5, 0.0) + ((float("inf"),) if make.dtype.itemsize > 2 else ())
+    for p in orders:
         yield Sample((make(3, 4), make(5, 4), p), name=f"p{p}")
     yield Sample((make(2, 3, 4), make(5, 4)), name="batch")
     yield Sample((make(30, 2), make(26, 2)), name="matmul")
@@ -42,9 +44,6 @@ def _cdist_back(
     g: Tensor, needs: tuple[bool, ...], x1: Tensor, x2: Tensor, p: float, out: Tensor
 ) -> tuple[Any, Any]:
     """Gradients of all pairs, 0 where two rows are equal."""
-    if out.itemsize == 2:
-        wide = _cdist_back(g.float(), needs, x1.float(), x2.float(), p, out.float())
-        return tuple(None if part is None else part.to(out.dtype) for part in wide)  # type: ignore[return-value]
     if p == 2:
         ratio = where(out == 0, 0, g / where(out == 0, 1, out))
         first = x1 * ratio.sum(-1, keepdim=True) - matmul(ratio, x2) if needs[0] else None
@@ -79,7 +78,7 @@ def _slope(difference: Tensor, p: float, distance: Tensor) -> Tensor:
 @composite(
     "cdist(Tensor x1, Tensor x2, float p=2.0, "
     "str? compute_mode='use_mm_for_euclid_dist_if_necessary') -> Tensor",
-    method=False, out=False, joint=_cdist_back, samples=_cdist_samples, errors=_cdist_errors,
+    method=False, out=False, samples=_cdist_samples, errors=_cdist_errors,
 )
 def cdist(
     x1: Tensor, x2: Tensor, p: float = 2.0,
@@ -97,27 +96,39 @@ def cdist(
     by_product = _MODES[compute_mode] if compute_mode is not None else None
     if by_product is None:
         by_product = max(x1.shape[-2], x2.shape[-2]) > _ROWS
-    if x1.itemsize == 2:  # differences of squares would leave nothing
-        exact: Tensor = cdist(x1.float(), x2.float(), p, compute_mode).to(x1.dtype)
-        return exact
-    if p == 2 and by_product and x1.dtype.itemsize > 2:  # halves would lose all of a small distance
+    result: Tensor
+    if x1.itemsize == 2:  # differences of squares would leave nothing of half precision
+        result = cdist_rows(x1.float(), x2.float(), p, by_product).to(x1.dtype)
+    else:
+        result = cdist_rows(x1, x2, p, by_product)
+    return result
+
+
+def _rows_samples(make: Make) -> Iterator[Sample]:
+    yield sample(make(3, 4), make(5, 4), 2.0, True)
+    yield sample(make(2, 3, 4), make(5, 4), 1.5, False)
+
+
+@composite(
+    "cdist_rows(Tensor x1, Tensor x2, float p, bool by_product) -> Tensor",
+    namespaces=("_internal",), method=False, out=False, joint=_cdist_back, samples=_rows_samples,
+)
+def cdist_rows(x1: Tensor, x2: Tensor, p: float, by_product: bool) -> Tensor:
+    """The p-distances of rows, with their own gradient."""
+    if p == 2 and by_product:
         squares = (x1 * x1).sum(-1, keepdim=True) + (x2 * x2).sum(-1).unsqueeze(-2)
         close = squares - 2 * matmul(x1, x2.transpose(-2, -1))
-        root: Tensor = where(close < 0, 0, close).sqrt()
-        return root
+        return where(close < 0, 0, close).sqrt()
     size = abs(x1.unsqueeze(-2) - x2.unsqueeze(-3))
-    if not size.shape[-1]:
-        return size.sum(-1)  # type: ignore[no-any-return]
+    if p == 1 or not size.shape[-1]:
+        return size.sum(-1)
     if p == 0:
-        return (size != 0).to(size.dtype).sum(-1)  # type: ignore[no-any-return]
-    if p == 1:
-        return size.sum(-1)  # type: ignore[no-any-return]
+        return (size != 0).to(size.dtype).sum(-1)
     if p == 2:
-        return (size * size).sum(-1).sqrt()  # type: ignore[no-any-return]
+        return (size * size).sum(-1).sqrt()
     if p == float("inf"):
-        return size.amax(-1)  # type: ignore[no-any-return]
-    total: Tensor = (size**p).sum(-1)
-    return total ** (1.0 / p)
+        return size.amax(-1)
+    return (size**p).sum(-1) ** (1.0 / p)
 
 
 def _check(x1: Tensor, x2: Tensor, p: float) -> None:

@@ -145,12 +145,13 @@ class Generator:
         return high | words[1::2]
 
     def _start(self) -> Callable[..., Any]:
-        if self._draw is None:
-            self._bits = np.random.MT19937(0)
-            self._reseed = np.random.RandomState(self._bits).seed
-            self._reseed(self.initial_seed() & 0xFFFFFFFF)
-            self._draw = self._bits.random_raw
-        return self._draw
+        with self.lock:
+            if self._draw is None:
+                self._bits = np.random.MT19937(0)
+                self._reseed = np.random.RandomState(self._bits).seed
+                self._reseed(self.initial_seed() & 0xFFFFFFFF)
+                self._draw = self._bits.random_raw
+            return self._draw
 
 
 def random32(generator: Generator, n: int) -> U32:
