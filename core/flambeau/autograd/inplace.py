@@ -153,9 +153,10 @@ def call_inplace(op: Op, args: tuple[Any, ...]) -> Tensor:
     check_writable(op, t)
     recorded = MODE.enabled and dispatch.any_requires_grad(op, args)
     if recorded and not op.is_differentiable:
-        from flambeau.ops.memory import copy_
+        from flambeau.ops.memory import clone, copy_
 
-        result: Tensor = copy_(t, dispatch.call(op, args))
+        # Of a copy: the parts of the op may save the values that are overwritten here.
+        result: Tensor = copy_(t, dispatch.call(op, (clone(t), *args[1:])))
         return result
     before = _with_history(op, t) if recorded else t
     enabled, MODE.enabled = MODE.enabled, False
