@@ -65,7 +65,9 @@ class RNNCellBase(Module):
                 raise ValueError(
                     f"{own}: Expected {name} to be 1D or 2D, got {t.dim()}D instead")
 
-    def _with_batch(self, input: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _with_batch(
+        self, input: Tensor, hx: Tensor | None, number: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Input and state as matrices; a missing state is zero."""
         batched = input.dim() == 2
         rows = input if batched else input.unsqueeze(0)
@@ -74,7 +76,7 @@ class RNNCellBase(Module):
                 rows.size(0), self.hidden_size, dtype=input.dtype, device=input.device)
         else:
             state = hx if batched else hx.unsqueeze(0)
-        self._check_sizes(rows, state, 0)
+        self._check_sizes(rows, state, number)
         return rows, state
 
     def _check_sizes(self, input: Tensor, state: Tensor, number: int) -> None:
@@ -145,7 +147,6 @@ class LSTMCell(RNNCellBase):
         self._check_dims(input, given)
         h, c = (None, None) if hx is None else hx
         rows, hidden = self._with_batch(input, h)
-        _, cell = self._with_batch(input, c)
-        self._check_sizes(rows, cell, 1)
+        _, cell = self._with_batch(input, c, 1)
         out, state = fb.lstm_cell(rows, (hidden, cell), *self._weights())
         return (out, state) if input.dim() == 2 else (out.squeeze(0), state.squeeze(0))
