@@ -144,6 +144,8 @@ class Layout:
         """Number of elements from the storage's start to the last one in use."""
         if self.numel == 0:
             return self.offset
+        if self.is_contiguous:
+            return self.offset + self.numel
         last = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         return self.offset + last + 1
 
