@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 from flambeau.autograd.grad_mode import (
@@ -46,7 +47,7 @@ from flambeau.memory_format import (
     memory_format,
     preserve_format,
 )
-from flambeau.ops.axes import adjoint, unravel_index
+from flambeau.ops.axes import adjoint, as_strided_, unravel_index
 from flambeau.ops.axes import resolved as resolve_conj
 from flambeau.ops.axes import resolved as resolve_neg
 from flambeau.ops.complex import imag, real
@@ -80,6 +81,7 @@ from flambeau.ops.dropout import plain_feature_alpha_dropout as feature_alpha_dr
 from flambeau.ops.dropout import plain_feature_alpha_dropout_ as feature_alpha_dropout_
 from flambeau.ops.einsum import einsum
 from flambeau.ops.facts import (
+    UntypedStorage,
     get_device,
     is_complex,
     is_conj,
@@ -89,6 +91,7 @@ from flambeau.ops.facts import (
     is_nonzero,
     is_same_size,
     is_signed,
+    is_storage,
     numel,
     result_type,
     strided,
@@ -102,7 +105,8 @@ from flambeau.ops.grid import (
     meshgrid,
 )
 from flambeau.ops.join import concat
-from flambeau.ops.memory import clone, resize_as_, zero_
+from flambeau.ops.join import concat as concatenate
+from flambeau.ops.memory import clone, detach, detach_, detach_copy, resize_as_, zero_
 from flambeau.ops.products import chain_matmul
 from flambeau.ops.random import (
     rand,
@@ -125,6 +129,7 @@ from flambeau.ops.stacking import (
     unsafe_split,
     unsafe_split_with_sizes,
 )
+from flambeau.ops.stacking import vstack as row_stack
 from flambeau.printing import get_printoptions, printoptions, set_printoptions
 from flambeau.random import (
     Generator,
@@ -159,6 +164,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+newaxis = None
+legacy_contiguous_format = contiguous_format
+
 float, double, half = float32, float64, float16
 long, int, short = int64, int32, int16
 cfloat, cdouble = complex64, complex128
@@ -166,14 +174,14 @@ cfloat, cdouble = complex64, complex128
 for _op in _OPS.values():
     if "" in _op.namespaces:
         globals()[_op.name] = _op.function
-        for _alias in _op.methods:
+        for _alias in (_op.name, *_op.methods):
             if not _alias.startswith("__"):
                 globals().setdefault(_alias, _op.function)
-        if _op.inplace_function is not None:
-            globals().setdefault(f"{_op.name}_", _op.inplace_function)
+                if _op.inplace_function is not None:
+                    globals().setdefault(f"{_alias}_", _op.inplace_function)
 
 _LAZY = (
-    "autograd", "backend", "data", "fallback", "linalg", "nn", "optim", "testing", "utils",
+    "autograd", "backend", "data", "fallback", "linalg", "nn", "optim", "utils",
     "vision",
 )
 

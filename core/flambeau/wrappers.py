@@ -51,11 +51,11 @@ def build(op: Op) -> None:
         setattr(Tensor, method, function)
     if op.inplace:
         op.inplace_function = _deferred(op, f"{op.name}_", lambda: _inplace(op))
-        if op.methods:
-            setattr(Tensor, f"{op.name}_", op.inplace_function)
         for method in op.methods:  # __add__ brings __iadd__, __radd__ does not
             if method in AUGMENTED:
                 setattr(Tensor, f"__i{method[2:]}", op.inplace_function)
+            elif not method.startswith("__"):
+                setattr(Tensor, f"{method}_", op.inplace_function)
 
 
 def _deferred(op: Op, name: str, source: Callable[[], str]) -> Any:

@@ -179,9 +179,9 @@ def _in_place(function: OpFunction, name: str) -> OpFunction:
 for _name, _view in {
     "t_": shape.t, "transpose_": shape.transpose, "swapaxes_": shape.transpose,
     "swapdims_": shape.transpose, "squeeze_": shape.squeeze, "unsqueeze_": shape.unsqueeze,
-    "as_strided_": shape.as_strided_view,
 }.items():
     setattr(Tensor, _name, _in_place(_view, _name))
+as_strided_ = _in_place(shape.as_strided_view, "as_strided_")
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
@@ -209,7 +209,7 @@ def resolved(input: Tensor) -> Tensor:
     return input
 
 
-for _method in (adjoint, fill_diagonal_):
+for _method in (adjoint, as_strided_, fill_diagonal_):
     setattr(Tensor, _method.__name__, _method)
 for _name in ("resolve_conj", "resolve_neg"):
     setattr(Tensor, _name, resolved)

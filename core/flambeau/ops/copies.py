@@ -32,7 +32,7 @@ def _register(view: Op) -> None:
     copying.__module__ = __name__
     composite(
         view.schema.text.replace(view.name, name, 1).replace("...", ""), dtypes=view.dtypes,
-        samples=view.samples, errors=view.errors, method=False,
+        samples=view.samples, errors=view.errors, method=view.name == "narrow",
     )(copying)
 
 

@@ -162,6 +162,11 @@ class UntypedStorage:
         return f"<UntypedStorage of {self.nbytes()} bytes on {self.device}>"
 
 
+def is_storage(obj: Any) -> bool:
+    """Whether an object is the memory of a tensor."""
+    return isinstance(obj, UntypedStorage)
+
+
 def _address(storage: Storage) -> int:
     """The address of a buffer, where it is an array of a library that tells it; else its id."""
     if not storage.nbytes:

@@ -133,6 +133,21 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     return result
 
 
+def detach(input: Tensor) -> Tensor:
+    """The same memory without history."""
+    return input.detach()
+
+
+def detach_(input: Tensor) -> Tensor:
+    """Forget the history, in place."""
+    return input.detach_()
+
+
+def detach_copy(input: Tensor) -> Tensor:
+    """A copy without history."""
+    return clone(input.detach())
+
+
 def contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
     """The tensor itself if its memory is in the order asked for, else a copy."""
     if is_contiguous(self, memory_format):
