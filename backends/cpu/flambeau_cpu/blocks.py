@@ -11,18 +11,20 @@ BLOCK: Final = 8192
 """Elements: a few temporary arrays of this size, in double precision, fit into an L2 cache."""
 
 
-def in_blocks(function: Callable[[Any, Any], None], x: Any, out: Any = None) -> Any:
-    """Call ``function(piece of x, piece of out)`` for all of an array.
+def in_blocks(function: Callable[..., None], *arrays: Any, out: Any = None) -> Any:
+    """Call ``function(*pieces, piece of out)`` for all of some arrays of one shape.
 
     Args:
-        out: array for the result; a new one of the dtype of x, in row-major order, if None.
+        out: array for the result; a new one like the first array, in row-major order, if None.
     """
-    flat = np.ascontiguousarray(x).reshape(-1)
+    first = arrays[0]
+    flat = [np.ascontiguousarray(x).reshape(-1) for x in arrays]
     direct = out is None or out.flags.c_contiguous
-    result = np.empty(x.shape, x.dtype) if out is None or not direct else out
+    result = np.empty(first.shape, first.dtype) if out is None or not direct else out
     target = result.reshape(-1)
-    for start in range(0, flat.size, BLOCK):
-        function(flat[start : start + BLOCK], target[start : start + BLOCK])
+    for start in range(0, first.size, BLOCK):
+        stop = start + BLOCK
+        function(*(x[start:stop] for x in flat), target[start:stop])
     if not direct:
         out[...] = result
         return out

@@ -52,7 +52,7 @@ def erf(x: Any, out: Any = None) -> Any:
             return values.astype(x.dtype)
         out[...] = values
         return out
-    return in_blocks(_double if x.dtype == np.float64 else _single, x, out)
+    return in_blocks(_double if x.dtype == np.float64 else _single, x, out=out)
 
 
 def _ratio(s: Any, table: _Rational) -> Any:

@@ -1,61 +1,207 @@
-"""Activation functions and the softmax family."""
+"""Activation functions.
+
+Those with a backward op of their own keep one tensor for it, and let a backend fuse both ways.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
 from flambeau.layout import wrap_dim
 from flambeau.ops.compare import where
-from flambeau.ops.pointwise import erf, exp, log, log1p, maximum, tanh
+from flambeau.ops.pointwise import abs, erf, exp, expm1, log1p, maximum, minimum, tanh, to_floating
 from flambeau.registry import composite
-from flambeau.samples import Make, Sample, dim_errors, error, sample, unary, unary_errors
+from flambeau.samples import ErrorSample, Make, Sample, error, sample, unary, unary_errors
 from flambeau.tensor import Tensor
 
 _BOTH = ("", "nn.functional")
-_SQRT_HALF = 0.7071067811865476
-_INV_SQRT_2PI = 0.3989422804014327
-_TANH_SCALE = 0.7978845608028654  # sqrt(2/pi)
+_F: dict[str, Any] = {
+    "namespaces": ("nn.functional",), "samples": unary(), "errors": unary_errors, "method": False,
+    "inplace": True,
+}
+
+
+def _pair(make: Make, *numbers: Any) -> Iterator[Sample]:
+    yield sample(make(3, 4), make(3, 4), *numbers)
+    yield sample(make(4, 3).t(), make(3, 4), *numbers)
+    yield sample(make(0, 3), make(0, 3), *numbers)
+
+
+def _backward(*numbers: Any) -> dict[str, Any]:
+    """Facts of an op ``(grad, saved tensor, numbers)`` that is only called by derivatives."""
+    return {"namespaces": ("_internal",), "template": "fused", "method": False, "out": False,
+            "samples": lambda make: _pair(make, *numbers)}
+
+
+def _floating_only(name: str, self: Tensor) -> None:
+    if self.dtype.category < 2:
+        raise NotImplementedError(f"{name} is not implemented for {self.dtype.name}")
+
+
+# ---- rectifiers --------------------------------------------------------------------------------
+@composite("threshold_backward(Tensor grad, Tensor tested, Scalar threshold) -> Tensor",
+           **_backward(0))
+def threshold_backward(grad: Tensor, tested: Tensor, threshold: Any) -> Any:
+    """The gradient where a tensor is above a threshold (or NaN), else 0."""
+    return where(tested <= threshold, 0.0, grad)
 
 
 @composite(
-    "relu(Tensor self) -> Tensor", inplace=True, dtypes="real",
-    derivatives={"self": lambda g, out: where(out > 0, g, 0.0)},
+    "relu(Tensor self) -> Tensor", namespaces=_BOTH, template="unary", inplace=True,
+    dtypes="real", derivatives={"self": lambda g, out: threshold_backward(g, out, 0)},
     samples=unary(), errors=unary_errors, formula="maximum(self, 0)",
 )
-def relu(self: Tensor) -> Tensor:
+def relu(self: Tensor) -> Any:
     """max(x, 0)."""
     if self.dtype is dtypes.bool:
         raise RuntimeError("Boolean inputs not supported for relu")
-    result: Tensor = maximum(self, 0)
-    return result
+    return maximum(self, 0)
 
 
 @composite(
-    "sigmoid(Tensor self) -> Tensor", inplace=True,
-    derivatives={"self": lambda g, out: g * ((1 - out) * out).conj()},
+    "threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor",
+    **{**_F, "namespaces": _BOTH, "dtypes": "real",
+       "samples": lambda make: iter([sample(make(3, 4), 1, 2), sample(make(0, 4), 1, 2)])},
+    derivatives={"self": lambda g, self, threshold: threshold_backward(g, self, threshold)},
+)
+def threshold(self: Tensor, threshold: Any, value: Any) -> Any:
+    """x where it is above the threshold, else the value."""
+    return where(self <= threshold, value, self)
+
+
+@composite("leaky_relu_backward(Tensor grad, Tensor self, float negative_slope) -> Tensor",
+           **_backward(0.1))
+def leaky_relu_backward(grad: Tensor, self: Tensor, negative_slope: float) -> Any:
+    """The gradient, times the slope where x is not positive."""
+    return where(self > 0, grad, grad * negative_slope)
+
+
+@composite(
+    "leaky_relu(Tensor self, float negative_slope=0.01) -> Tensor", template="unary", **_F,
+    derivatives={"self": lambda g, self, negative_slope: leaky_relu_backward(
+        g, self, negative_slope)},
+)
+def leaky_relu(self: Tensor, negative_slope: float = 0.01) -> Any:
+    """x where positive, else ``negative_slope * x``."""
+    _floating_only("leaky_relu", self)
+    return where(self > 0, self, self * negative_slope)
+
+
+def _hardtanh_grad(g: Tensor, self: Tensor, min_val: Any, max_val: Any) -> Any:
+    return where((self <= min_val) | (self >= max_val), 0.0, g)
+
+
+@composite(
+    "hardtanh(Tensor self, Scalar min_val=-1.0, Scalar max_val=1.0) -> Tensor",
+    derivatives={"self": _hardtanh_grad}, **_F,
+)
+def hardtanh(self: Tensor, min_val: Any = -1.0, max_val: Any = 1.0) -> Any:
+    """x limited to [min_val, max_val], in the dtype of x."""
+    if self.dtype is dtypes.bool:
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if self.dtype.category == 1:
+        min_val, max_val = int(min_val), int(max_val)
+    return minimum(maximum(self, min_val), max_val)
+
+
+# ---- logistic ----------------------------------------------------------------------------------
+@composite("sigmoid_backward(Tensor grad, Tensor output) -> Tensor", **_backward())
+def sigmoid_backward(grad: Tensor, output: Tensor) -> Any:
+    """The gradient of sigmoid from its result."""
+    return grad * ((1 - output) * output).conj()
+
+
+@composite(
+    "sigmoid(Tensor self) -> Tensor", namespaces=_BOTH, template="unary", inplace=True,
+    dtypes="floating_complex", derivatives={"self": lambda g, out: sigmoid_backward(g, out)},
     samples=unary(), errors=unary_errors, formula="1 / (1 + exp(-self))",
 )
-def sigmoid(self: Tensor) -> Tensor:
+def sigmoid(self: Tensor) -> Any:
     """1 / (1 + exp(-x))."""
-    return 1 / (1 + exp(-self))  # type: ignore[no-any-return]
+    return 1 / (1 + exp(-to_floating(self)))
 
 
-def _silu_grad(g: Tensor, self: Tensor) -> Tensor:
-    s = sigmoid(self)
-    result: Tensor = g * (s * (1 + self * (1 - s)))
-    return result
+@composite("logsigmoid_backward(Tensor grad, Tensor self) -> Tensor", **_backward())
+def logsigmoid_backward(grad: Tensor, self: Tensor) -> Any:
+    """The gradient times sigmoid(-x)."""
+    return grad * sigmoid(-self)
 
 
 @composite(
-    "silu(Tensor self) -> Tensor", namespaces=("nn.functional",),
-    derivatives={"self": _silu_grad}, samples=unary(), errors=unary_errors,
+    "logsigmoid(Tensor self) -> Tensor", template="unary", **{**_F, "inplace": False},
+    derivatives={"self": lambda g, self: logsigmoid_backward(g, self)},
 )
-def silu(self: Tensor) -> Tensor:
+def logsigmoid(self: Tensor) -> Any:
+    """log(sigmoid(x)), without overflow."""
+    _floating_only("logsigmoid", self)
+    return minimum(self, 0) - log1p(exp(-abs(self)))
+
+
+@composite("silu_backward(Tensor grad, Tensor self) -> Tensor", **_backward())
+def silu_backward(grad: Tensor, self: Tensor) -> Any:
+    """The gradient times s (1 + x (1 - s)), s being sigmoid(x)."""
+    s = sigmoid(self)
+    return grad * (s * (1 + self * (1 - s))).conj()
+
+
+@composite(
+    "silu(Tensor self) -> Tensor", template="unary", **{**_F, "dtypes": "floating_complex"},
+    derivatives={"self": lambda g, self: silu_backward(g, self)},
+)
+def silu(self: Tensor) -> Any:
     """x * sigmoid(x)."""
-    result: Tensor = self * sigmoid(self)
-    return result
+    _floating_only("silu", self)
+    return self * sigmoid(self)
+
+
+@composite(
+    "softplus_backward(Tensor grad, Tensor self, Scalar beta, Scalar threshold) -> Tensor",
+    **_backward(2, 3),
+)
+def softplus_backward(grad: Tensor, self: Tensor, beta: Any, threshold: Any) -> Any:
+    """The gradient times sigmoid(beta x); as it is beyond the threshold."""
+    scaled = self * beta
+    return where(scaled > threshold, grad, grad * sigmoid(scaled))
+
+
+@composite(
+    "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", template="unary",
+    **{**_F, "inplace": False, "samples": lambda make: iter([
+        *unary()(make), sample(make(3, 4), 2, 1)])},
+    derivatives={"self": lambda g, self, beta, threshold: softplus_backward(
+        g, self, beta, threshold)},
+)
+def softplus(self: Tensor, beta: Any = 1, threshold: Any = 20) -> Any:
+    """log(1 + exp(beta x)) / beta; x itself beyond the threshold."""
+    _floating_only("softplus", self)
+    scaled = self * beta
+    return where(scaled > threshold, self, log1p(exp(minimum(scaled, threshold))) / beta)
+
+
+@composite("mish_backward(Tensor grad, Tensor self) -> Tensor", **_backward())
+def mish_backward(grad: Tensor, self: Tensor) -> Any:
+    """The gradient times t + x s (1 - t^2), t being tanh(softplus(x)) and s sigmoid(x)."""
+    t = tanh(softplus(self))
+    return grad * (t + self * sigmoid(self) * (1 - t * t))
+
+
+@composite(
+    "mish(Tensor self) -> Tensor", template="unary", **_F,
+    derivatives={"self": lambda g, self: mish_backward(g, self)},
+)
+def mish(self: Tensor) -> Any:
+    """x * tanh(softplus(x)) (Misra, 2019)."""
+    _floating_only("mish", self)
+    return self * tanh(softplus(self))
+
+
+# ---- GELU --------------------------------------------------------------------------------------
+_ROOT_HALF = math.sqrt(0.5)
+_ROOT_2_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
 
 
 def _gelu_samples(make: Make) -> Iterator[Sample]:
@@ -63,218 +209,170 @@ def _gelu_samples(make: Make) -> Iterator[Sample]:
     yield sample(make(3, 4), approximate="tanh")
 
 
-def _gelu_grad(g: Tensor, self: Tensor, approximate: str) -> Tensor:
+def _gelu_errors(make: Make) -> Iterator[ErrorSample]:
+    yield from unary_errors(make)
+    yield error(RuntimeError, "either none or tanh", make(3), approximate="erf")
+    yield error(NotImplementedError, "not implemented for int64", make.index(3, 2))
+
+
+@composite("gelu_backward(Tensor grad, Tensor self, str approximate) -> Tensor",
+           **_backward("none"))
+def gelu_backward(grad: Tensor, self: Tensor, approximate: str) -> Any:
+    """The gradient times the slope of x P(x): the distribution plus x times the density."""
     if approximate == "none":
-        density = exp(self * self * -0.5) * _INV_SQRT_2PI
-        result: Tensor = g * ((erf(self * _SQRT_HALF) + 1) * 0.5 + self * density)
-        return result
-    cube = self * self * self
-    t = tanh((self + cube * 0.044715) * _TANH_SCALE)
-    slope = (1 - t * t) * (_TANH_SCALE * (1 + 3 * 0.044715 * self * self))
-    result = g * (0.5 * (1 + t) + 0.5 * self * slope)
-    return result
+        density = exp(self * self * -0.5) * (_ROOT_2_PI / 2)
+        return grad * ((erf(self * _ROOT_HALF) + 1) * 0.5 + self * density)
+    square = self * self
+    t = tanh(self * (1 + square * _CUBIC) * _ROOT_2_PI)
+    slope = (1 - t * t) * ((1 + square * (3 * _CUBIC)) * _ROOT_2_PI)
+    return grad * ((1 + t + self * slope) * 0.5)
 
 
 @composite(
-    "gelu(Tensor self, *, str approximate='none') -> Tensor", namespaces=("nn.functional",),
-    derivatives={"self": _gelu_grad}, samples=_gelu_samples, errors=unary_errors,
+    "gelu(Tensor self, *, str approximate='none') -> Tensor", template="unary",
+    **{**_F, "samples": _gelu_samples, "errors": _gelu_errors, "inplace": False},
+    derivatives={"self": lambda g, self, approximate: gelu_backward(g, self, approximate)},
 )
-def gelu(self: Tensor, approximate: str = "none") -> Tensor:
-    """x times the normal distribution function; ``approximate="tanh"`` is the usual fit."""
+def gelu(self: Tensor, approximate: str = "none") -> Any:
+    """x times the normal distribution function, or its fit by tanh (Hendrycks, Gimpel, 2016)."""
+    _floating_only("gelu", self)
     if approximate == "none":
-        exact: Tensor = self * ((erf(self * _SQRT_HALF) + 1) * 0.5)
-        return exact
+        return self * ((erf(self * _ROOT_HALF) + 1) * 0.5)
     if approximate != "tanh":
         raise RuntimeError("approximate argument must be either none or tanh.")
-    cube = self * self * self
-    fit: Tensor = self * 0.5 * (1 + tanh((self + cube * 0.044715) * _TANH_SCALE))
-    return fit
+    return self * (1 + tanh(self * (1 + self * self * _CUBIC) * _ROOT_2_PI)) * 0.5
 
 
-# ---- softmax -----------------------------------------------------------------------------------
-def _softmax_samples(make: Make) -> Iterator[Sample]:
-    yield sample(make(3, 4), -1)
-    yield sample(make(3, 4), 0)
-    yield sample(make(4, 3).t(), 1)
-    yield sample(make(2, 3, 4), 1)
-    yield sample(make(), 0)
-    yield sample(make(0, 3), 1)
-
-
-def _shifted(self: Tensor, dim: int, dtype: Any) -> Tensor:
-    from flambeau.promotion import cast
-
-    if dtype is not None:
-        self = cast(self, dtype)
-    if not self.dtype.is_floating_point:
-        raise RuntimeError(f"softmax: not implemented for '{self.dtype.name}'")
-    wrap_dim(dim, self.ndim)
-    if not self.numel():
-        return self
-    shifted: Tensor = self - self.amax(dim, keepdim=True)
-    return shifted
+# ---- exponential -------------------------------------------------------------------------------
+@composite(
+    "elu_backward(Tensor grad, Tensor self, Scalar alpha, Scalar scale, Scalar input_scale) "
+    "-> Tensor", **_backward(1.5, 2.0, 0.5),
+)
+def elu_backward(grad: Tensor, self: Tensor, alpha: Any, scale: Any, input_scale: Any) -> Any:
+    """The gradient of :func:`scaled_elu`."""
+    left = exp(minimum(self, 0) * input_scale) * (alpha * scale * input_scale)
+    return grad * where(self > 0, float(scale), left)
 
 
 @composite(
-    "softmax(Tensor self, int dim, dtype? dtype=None) -> Tensor",
-    derivatives={"self": lambda g, out, dim: (g - (g * out).sum(dim, keepdim=True)) * out},
-    samples=_softmax_samples, errors=dim_errors,
+    "scaled_elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor",
+    **{**_F, "namespaces": ("_internal",)}, template="unary",
+    derivatives={"self": lambda g, self, alpha, scale, input_scale: elu_backward(
+        g, self, alpha, scale, input_scale)},
 )
-def softmax(self: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """exp(x) divided by its sum along a dimension."""
-    e = exp(_shifted(self, dim, dtype))
-    result: Tensor = e / e.sum(dim, keepdim=True)
-    return result
+def scaled_elu(self: Tensor, alpha: Any = 1, scale: Any = 1, input_scale: Any = 1) -> Any:
+    """``scale * x`` where positive, else ``scale * alpha * (exp(input_scale * x) - 1)``."""
+    _floating_only("elu", self)
+    left = expm1(minimum(self, 0) * input_scale) * (alpha * scale)
+    return where(self > 0, self * scale, left)
 
 
-@composite(
-    "log_softmax(Tensor self, int dim, dtype? dtype=None) -> Tensor",
-    derivatives={"self": lambda g, out, dim: g - exp(out) * g.sum(dim, keepdim=True)},
-    samples=_softmax_samples, errors=dim_errors,
-)
-def log_softmax(self: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The logarithm of softmax, without overflow."""
-    shifted = _shifted(self, dim, dtype)
-    result: Tensor = shifted - log(exp(shifted).sum(dim, keepdim=True))
-    return result
-
-
-# ---- the rest ----------------------------------------------------------------------------------
-_F: dict[str, Any] = {
-    "namespaces": ("nn.functional",), "samples": unary(), "errors": unary_errors, "method": False}
-
-
-@composite("leaky_relu(Tensor self, float negative_slope=0.01) -> Tensor", **_F)
-def leaky_relu(self: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """x where positive, else ``negative_slope * x``."""
-    result: Tensor = where(self > 0, self, self * negative_slope)
-    return result
-
-
-@composite("elu(Tensor self, float alpha=1.0) -> Tensor", **_F)
-def elu(self: Tensor, alpha: float = 1.0) -> Tensor:
+@composite("elu(Tensor self, Scalar alpha=1.0) -> Tensor", template="front", **_F)
+def elu(self: Tensor, alpha: Any = 1.0) -> Any:
     """x where positive, else ``alpha * (exp(x) - 1)``."""
-    negative = self.clamp(max=0).expm1() * alpha
-    result: Tensor = where(self > 0, self, negative)
-    return result
+    return scaled_elu(self, alpha)
 
 
-@composite("softplus(Tensor self, float beta=1, float threshold=20) -> Tensor", **_F)
-def softplus(self: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """log(1 + exp(beta x)) / beta; x itself beyond the threshold."""
-    scaled = self * beta
-    soft = log1p(exp(scaled.clamp(max=threshold))) / beta
-    result: Tensor = where(scaled > threshold, self, soft)
-    return result
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-@composite("logsigmoid(Tensor self) -> Tensor", **_F)
-def logsigmoid(self: Tensor) -> Tensor:
-    """log(sigmoid(x)), without overflow."""
-    result: Tensor = self.clamp(max=0) - log1p(exp(-self.abs()))
-    return result
-
-
-@composite("hardtanh(Tensor self, float min_val=-1.0, float max_val=1.0) -> Tensor", **_F)
-def hardtanh(self: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """x limited to [min_val, max_val]."""
-    result: Tensor = self.clamp(min_val, max_val)
-    return result
-
-
-
-
-@composite("selu(Tensor self) -> Tensor", **{**_F, "namespaces": _BOTH, "inplace": True})
-def selu(self: Tensor) -> Tensor:
+@composite("selu(Tensor self) -> Tensor", template="front", **{**_F, "namespaces": _BOTH})
+def selu(self: Tensor) -> Any:
     """The self-normalising exponential unit (Klambauer et al., 2017)."""
-    alpha, scale = 1.6732632423543772, 1.0507009873554805
-    negative = self.clamp(max=0).expm1() * (alpha * scale)
-    result: Tensor = where(self > 0, self * scale, negative)
-    return result
+    return scaled_elu(self, _SELU_ALPHA, _SELU_SCALE)
 
 
 @composite(
-    "celu(Tensor self, Scalar alpha=1.0) -> Tensor",
-    **{**_F, "namespaces": _BOTH, "inplace": True},
+    "celu(Tensor self, Scalar alpha=1.0) -> Tensor", template="front",
+    **{**_F, "namespaces": _BOTH},
 )
-def celu(self: Tensor, alpha: float = 1.0) -> Tensor:
+def celu(self: Tensor, alpha: Any = 1.0) -> Any:
     """x where positive, else ``alpha * (exp(x / alpha) - 1)``."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    negative = (self.clamp(max=0) / alpha).expm1() * alpha
-    result: Tensor = where(self > 0, self, negative)
-    return result
+    return scaled_elu(self, alpha, 1, 1 / alpha)
 
 
-@composite("mish(Tensor self) -> Tensor", **_F)
-def mish(self: Tensor) -> Tensor:
-    """x * tanh(softplus(x))."""
-    result: Tensor = self * tanh(softplus(self))
-    return result
-
-
-@composite("hardsigmoid(Tensor self) -> Tensor", **_F)
-def hardsigmoid(self: Tensor) -> Tensor:
+# ---- piecewise linear --------------------------------------------------------------------------
+@composite(
+    "hardsigmoid(Tensor self) -> Tensor", **_F,
+    derivatives={"self": lambda g, self: where((self > -3) & (self < 3), g * (1 / 6), 0.0)},
+)
+def hardsigmoid(self: Tensor) -> Any:
     """x / 6 + 1/2, limited to [0, 1]."""
-    result: Tensor = (self + 3).clamp(0, 6) / 6
-    return result
-
-
-@composite("hardswish(Tensor self) -> Tensor", **_F)
-def hardswish(self: Tensor) -> Tensor:
-    """x * hardsigmoid(x)."""
-    result: Tensor = self * (self + 3).clamp(0, 6) / 6
-    return result
-
-
-@composite("softsign(Tensor self) -> Tensor", **_F)
-def softsign(self: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
-    result: Tensor = self / (1 + self.abs())
-    return result
-
-
-@composite("tanhshrink(Tensor self) -> Tensor", **_F)
-def tanhshrink(self: Tensor) -> Tensor:
-    """x - tanh(x)."""
-    result: Tensor = self - tanh(self)
-    return result
-
-
-@composite("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", **{**_F, "namespaces": _BOTH})
-def hardshrink(self: Tensor, lambd: float = 0.5) -> Tensor:
-    """x where its magnitude is above ``lambd``, else 0."""
-    result: Tensor = where((self >= -lambd) & (self <= lambd), 0.0, self)
-    return result
-
-
-@composite("softshrink(Tensor self, float lambd=0.5) -> Tensor", **_F)
-def softshrink(self: Tensor, lambd: float = 0.5) -> Tensor:
-    """x moved towards 0 by ``lambd``, 0 if nearer."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    result: Tensor = where(self > lambd, self - lambd, where(self < -lambd, self + lambd, 0.0))
-    return where(self != self, self, result)  # type: ignore[no-any-return]
+    _floating_only("hardsigmoid", self)
+    return minimum(maximum(self + 3, 0), 6) / 6
 
 
 @composite(
-    "threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor",
-    **{**_F, "namespaces": _BOTH, "inplace": True,
-       "samples": lambda make: iter([sample(make(3, 4), 0.5, 0.2)]),
-       "errors": lambda make: iter([error(TypeError, "must be Tensor", 1.5, 0.5, 0.2)])},
+    "hardswish(Tensor self) -> Tensor", **_F,
+    derivatives={"self": lambda g, self: where(
+        self <= -3, 0.0, where(self < 3, g * (self / 3 + 0.5), g))},
 )
-def threshold(self: Tensor, threshold: Any, value: Any) -> Tensor:
-    """x where above the threshold, else a value."""
-    result: Tensor = where(self <= threshold, value, self)
-    return result
+def hardswish(self: Tensor) -> Any:
+    """x * hardsigmoid(x) (Howard et al., 2019)."""
+    _floating_only("hardswish", self)
+    return self * minimum(maximum(self + 3, 0), 6) / 6
+
+
+def _shrink_grad(g: Tensor, self: Tensor, lambd: Any) -> Any:
+    return where((self >= -lambd) & (self <= lambd), 0.0, g)
+
+
+@composite(
+    "hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor",
+    **{**_F, "namespaces": _BOTH, "method": True, "inplace": False},
+    derivatives={"self": _shrink_grad},
+)
+def hardshrink(self: Tensor, lambd: Any = 0.5) -> Any:
+    """x where its size is above ``lambd``, else 0."""
+    _floating_only("hardshrink", self)
+    return where((self >= -lambd) & (self <= lambd), 0.0, self)
+
+
+def _softshrink_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "greater or equal to 0", make(3), -1.0)
+
+
+@composite(
+    "softshrink(Tensor self, Scalar lambd=0.5) -> Tensor",
+    **{**_F, "errors": _softshrink_errors, "inplace": False}, derivatives={"self": _shrink_grad},
+)
+def softshrink(self: Tensor, lambd: Any = 0.5) -> Any:
+    """x moved towards 0 by ``lambd``, 0 if it is nearer."""
+    _floating_only("softshrink", self)
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    moved = where(self > 0, self - lambd, self + lambd)
+    return where((self >= -lambd) & (self <= lambd), 0.0, moved)
+
+
+# ---- others ------------------------------------------------------------------------------------
+@composite("softsign(Tensor self) -> Tensor", **{**_F, "inplace": False})
+def softsign(self: Tensor) -> Any:
+    """x / (1 + |x|)."""
+    return self / (1 + abs(self))
+
+
+@composite("tanhshrink(Tensor self) -> Tensor", **{**_F, "inplace": False})
+def tanhshrink(self: Tensor) -> Any:
+    """x - tanh(x)."""
+    return self - tanh(self)
+
+
+def _glu_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "must be even", make(3, 3))
+    yield error(RuntimeError, "0-dimensional", make())
+    yield error(IndexError, "Dimension out of range", make(4), 1)
 
 
 @composite(
     "glu(Tensor self, int dim=-1) -> Tensor",
-    **{**_F, "samples": lambda make: iter([sample(make(3, 4)), sample(make(4, 3), 0)])},
+    **{**_F, "inplace": False, "errors": _glu_errors,
+       "samples": lambda make: iter([sample(make(3, 4)), sample(make(4, 3), 0)])},
 )
-def glu(self: Tensor, dim: int = -1) -> Tensor:
-    """The first half of a dimension times the sigmoid of the second."""
+def glu(self: Tensor, dim: int = -1) -> Any:
+    """The first half of a dimension times the sigmoid of the second (Dauphin et al., 2017)."""
     if not self.ndim:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     dim = wrap_dim(dim, self.ndim)
@@ -282,29 +380,37 @@ def glu(self: Tensor, dim: int = -1) -> Tensor:
         raise RuntimeError(
             f"Halving dimension must be even, but dimension {dim} is size {self.shape[dim]}")
     first, second = self.chunk(2, dim)
-    result: Tensor = first * sigmoid(second)
-    return result
+    return first * sigmoid(second)
+
+
+def _prelu_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "channel size", make(2, 3), make(4))
+    yield error(RuntimeError, "scalar or 1-D", make(2, 3), make(1, 3))
+    yield error(RuntimeError, "to be the same", make(2, 3), make.index(2, 3))
 
 
 @composite(
-    "prelu(Tensor self, Tensor weight) -> Tensor",
-    **{**_F, "namespaces": _BOTH, "method": True,
-       "samples": lambda make: iter([sample(make(2, 3, 4), make(3)), sample(make(2, 3), make(1))]),
-       "errors": lambda make: iter([
-           error(RuntimeError, "Mismatch of parameter numbers", make(2, 3), make(2))])},
+    "prelu(Tensor self, Tensor weight) -> Tensor", namespaces=_BOTH, out=False,
+    errors=_prelu_errors,
+    samples=lambda make: iter([sample(make(2, 3, 4), make(3)), sample(make(2, 3), make(1)),
+                               sample(make(3), make())]),
 )
-def prelu(self: Tensor, weight: Tensor) -> Tensor:
-    """x where positive, else ``weight * x`` with one weight, or one per channel."""
-    if weight.numel() != 1:
-        if not self.ndim:
-            raise RuntimeError("Not allow zero-dim input tensor.")
+def prelu(self: Tensor, weight: Tensor) -> Any:
+    """x where positive, else ``weight * x`` with one weight, or one per channel (dimension 1)."""
+    if weight.dtype is not self.dtype:
+        raise RuntimeError(
+            f"prelu: Type promoting not supported: expected the dtypes of input and weight to be "
+            f"the same, got {self.dtype.name} and {weight.dtype.name}")
+    if weight.ndim > 1:
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1-D tensor, but got: ndim = {weight.ndim}")
+    if weight.numel() == 1:
+        weight = weight.reshape(())
+    else:
         channels = self.shape[1] if self.ndim > 1 else 1
         if channels != weight.numel():
             raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
                 f"{weight.numel()} and channel size = {channels}.")
         weight = weight.reshape([-1 if d == 1 else 1 for d in range(self.ndim)])
-    else:
-        weight = weight.reshape(())
-    result: Tensor = where(self > 0, self, weight * self)
-    return result
+    return where(self > 0, self, weight * self)

@@ -303,8 +303,8 @@ def rrelu(self: Tensor, lower: float, upper: float, training: bool, inplace: boo
     if self.dtype.category != 2:
         raise NotImplementedError(f"rrelu is not implemented for {self.dtype.name}")
     if not training:
-        leaky = leaky_relu(self, (lower + upper) / 2)
-        return self.copy_(leaky) if inplace else leaky  # type: ignore[no-any-return]
+        leaky: Any = OPS["leaky_relu"].inplace_function if inplace else leaky_relu
+        return leaky(self, (lower + upper) / 2)  # type: ignore[no-any-return]
     slopes = _slopes(self, lower, upper)
     result: Tensor = self.mul_(slopes) if inplace else (self * slopes).to(self.dtype)
     return result

@@ -166,8 +166,7 @@ def _mean_errors(make: Make) -> Iterator[ErrorSample]:
 
 @composite(
     "mean(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None) -> Tensor",
-    template="reduction",
-    samples=_sum_samples, errors=_mean_errors,
+    template="reduction", samples=_sum_samples, errors=_mean_errors,
     derivatives={"self": lambda g, self_shape, dim, keepdim: (
         restore_dims(g, self_shape, dim, keepdim) / count_of(self_shape, dim)).expand(self_shape)},
 )
