@@ -31,8 +31,9 @@ def __getattr__(name: str) -> object:
         return getattr(importlib.import_module("flambeau.autograd.function"), name)
     if name in ("gradcheck", "gradgradcheck"):
         module = importlib.import_module("flambeau.autograd.gradcheck")
-        function: object = getattr(module, name)
-        globals()[name] = function  # over the submodule of the same name
+        # both at once: the import has put the submodule where the function of its name belongs
+        globals().update(gradcheck=module.gradcheck, gradgradcheck=module.gradgradcheck)
+        function: object = globals()[name]
         return function
     if name == "Variable":
         return importlib.import_module("flambeau.tensor").Tensor
