@@ -250,6 +250,7 @@ def _fractional(
         from flambeau.ops.random import rand
 
         samples = rand(*input.shape[:2], n, dtype=input.dtype, device=input.device)
+    samples = samples[: input.shape[0]]  # an input without a batch uses the first ones
     out, where = pick_greatest(
         input, _random_places(samples, sizes, counts, kernel), counts)
     return (out, where) if return_indices else out

@@ -8,6 +8,7 @@ from typing import Any
 import flambeau.fused  # noqa: F401  call paths
 from flambeau.construct import tensor
 from flambeau.layout import product
+from flambeau.ops.activation import relu
 from flambeau.ops.max_pool import check_counts, check_pooled, pool_geometry, pool_sizes
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error
@@ -221,7 +222,7 @@ def _make_lp_pool(n: int) -> Any:
         area = product(pool_sizes(name, "kernel_size", kernel_size, n))
         mean = average(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
         # a negative mean (of odd powers) has no root that is real: as in PyTorch it counts as 0
-        return (mean.sign() * mean.abs().clamp(min=0) * area).pow(1.0 / norm_type)
+        return (mean.sign() * relu(mean.abs()) * area).pow(1.0 / norm_type)
 
     pool.__doc__ = f"The ``norm_type``-norms of windows over the last {n} dimension(s)."
     return composite(

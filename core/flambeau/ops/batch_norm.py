@@ -215,9 +215,10 @@ def _train(
     out, mean, var = batch_norm_train(input, weight, bias, eps)
     if running_mean is not None and running_var is not None:
         count = input.shape[0] * product(input.shape[2:])
-        with no_grad():
-            move_average(running_mean, mean, momentum)
-            move_average(running_var, var, momentum, count / max(count - 1, 1))
+        if count:  # nothing is learned from an empty batch
+            with no_grad():
+                move_average(running_mean, mean, momentum)
+                move_average(running_var, var, momentum, count / max(count - 1, 1))
     return out, mean, var
 
 

@@ -321,7 +321,7 @@ def kl_div(
     entropy = exp(target) * target if log_target else xlogy(target, target)
     loss = entropy - (exp(target) if log_target else target) * input
     if reduction == "batchmean":
-        return loss.sum() / input.shape[0]
+        return loss.sum() / (input.shape[0] if input.ndim else 1)
     return reduced(loss, reduction)
 
 
