@@ -64,7 +64,8 @@ def relu(self: Tensor) -> Any:
 @composite(
     "threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor",
     **{**_F, "namespaces": _BOTH, "dtypes": "real",
-       "samples": lambda make: iter([sample(make(3, 4), 1, 2), sample(make(0, 4), 1, 2)])},
+       "samples": lambda make: iter([sample(make(3, 4), 1, 2), sample(make(0, 4), 1, 2)]),
+       "errors": lambda make: iter([error(TypeError, "must be Tensor", 1.5, 1, 2)])},
     derivatives={"self": lambda g, self, threshold: threshold_backward(g, self, threshold)},
 )
 def threshold(self: Tensor, threshold: Any, value: Any) -> Any:

@@ -18,7 +18,8 @@ class ToyBackend(Backend):
     kernels: ClassVar[KernelTable] = kernels
     _capabilities = Capabilities(
         dtypes=frozenset({
-            dtypes.bool, dtypes.uint8, dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64,
+            dtypes.bool, dtypes.uint8, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.float32,
+            dtypes.float64,
         }),
         deterministic=True,
         thread_safe=True,
@@ -55,7 +56,7 @@ class ToyBackend(Backend):
         """Kernels are done when they return."""
 
     def capabilities(self, index: int) -> Capabilities:
-        """Six dtypes."""
+        """Seven dtypes."""
         return self._capabilities
 
     def device_info(self, index: int) -> dict[str, str]:

@@ -48,9 +48,11 @@ def kernel(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 for _name, _function in {
-    "copy": lambda x: x, "neg": np.negative, "abs": np.abs, "sign": np.sign, "exp": np.exp,
+    "copy": lambda x: x, "neg": np.negative, "abs": np.abs, "exp": np.exp,
+    "sign": lambda x: np.where(x != x, 0, np.sign(x)),
     "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
-    "log1p": np.log1p, "expm1": np.expm1, "floor": np.floor, "round_half_even": np.rint,
+    "log1p": np.log1p, "expm1": np.expm1, "floor": np.floor,
+    "round_half_even": lambda x: x if x.dtype.kind in "iu" else np.rint(x),
     "erf": np.vectorize(math.erf, otypes=[float]), "add": np.add, "sub": np.subtract,
     "mul": np.multiply, "true_divide": np.true_divide, "pow": np.power,
     "maximum": np.maximum, "minimum": np.minimum, "remainder": np.remainder,
