@@ -20,6 +20,10 @@ class MissingKernelError(NotImplementedError, BackendError):
             "missing."
         )
         super().__init__(f"{message} {detail}".rstrip())
+        self._detail = detail
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return (type(self), (self.op, self.device, self._detail))
 
 
 class UnsupportedDtypeError(TypeError, BackendError):

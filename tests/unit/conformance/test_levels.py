@@ -145,7 +145,10 @@ def test_every_op_says_in_which_dtypes_it_is_tested() -> None:
 
 
 def test_every_op_has_samples() -> None:
-    assert [op.name for op in all_ops() if op.samples is None] == []
+    from flambeau.ops import FAMILIES  # ops that other tests have registered are not meant
+
+    own = [op for op in all_ops() if op.family in FAMILIES]
+    assert [op.name for op in own if op.samples is None] == []
 
 
 def test_the_default_dtype_is_as_before_even_after_an_error() -> None:
