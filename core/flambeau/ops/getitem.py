@@ -24,7 +24,7 @@ from flambeau.ops.advanced import Indices, check_mask, index_put_, mask_of
 from flambeau.ops.advanced import index as index_op
 from flambeau.ops.create import full
 from flambeau.ops.masking import masked_fill
-from flambeau.ops.memory import checked_number, copy_, fill_
+from flambeau.ops.memory import checked_number, copy_, fill_, is_plain_target
 from flambeau.ops.shape import alias, select, slice_dim, unsqueeze
 from flambeau.tensor import Tensor, from_native, from_storage
 
@@ -53,13 +53,12 @@ def getitem(self: Tensor, index: Any) -> Tensor:
                     and step.__class__ in _BOUNDS) else None
             elif cls is tuple:
                 key = _key(index)
-            elif cls is Tensor:
+            else:
+                key = ("getitem", index) if index is None or index is Ellipsis else None
+            if key is None and (cls is Tensor or cls is tuple):
                 taken = _taken(self, index)
                 if taken is not None:
                     return taken
-                key = None
-            else:
-                key = ("getitem", index) if index is None or index is Ellipsis else None
             layout = self._layout.memo.get(key)  # type: ignore[union-attr]
             if layout is not None:
                 view = _new(Tensor)
@@ -79,16 +78,33 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     return index_op(view, indices) if indices else view
 
 
-def _taken(self: Tensor, index: Tensor) -> Tensor | None:
-    """The elements at one tensor of indices by the backend's own kernel, if it has one."""
+def _taken(self: Tensor, index: Any) -> Tensor | None:
+    """The elements at tensors of indices by the backend's own kernel, if it has one."""
     fresh = self._kind.backend.kernels.fresh.get("index")
-    where, what = index._kind.device, index._kind.dtype
-    if fresh is None or where is not self._kind.device or not index.ndim or not (
-        what is dtypes.int64 or what is dtypes.bool
-    ):
+    natives = None if fresh is None else _natives(self, index)
+    if natives is None:
         return None
-    native = fresh(self.native(), indices=[index.native()])
+    native = fresh(self.native(), indices=natives)  # type: ignore[misc]
     return None if native is NotImplemented else from_native(self._kind, native)
+
+
+def _natives(self: Tensor, index: Any) -> list[Any] | None:
+    """The natives of tensors of indices, None for ``:``; None if there is anything else."""
+    natives: list[Any] = []
+    where = self._kind.device
+    for item in index if index.__class__ is tuple else (index,):
+        if item.__class__ is Tensor:
+            kind = item._kind
+            if kind.device is not where or not item.ndim or not (
+                kind.dtype is dtypes.int64 or kind.dtype is dtypes.bool
+            ):
+                return None
+            natives.append(item.native())
+        elif item.__class__ is slice and item.start is item.stop is item.step is None:
+            natives.append(None)
+        else:
+            return None
+    return natives
 
 
 def _key(index: tuple[Any, ...]) -> Any:
@@ -113,6 +129,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     """``self[index] = value``: a copy into a view, or :func:`index_put_`."""
     cls = index.__class__
     indices: Indices = ()
+    if (cls is Tensor or cls is tuple) and _put_directly(self, index, value):
+        return
     if cls is int or cls is slice or (cls is tuple and _key(index) is not None):
         view = getitem(self, index)
     else:
@@ -120,7 +138,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if isinstance(value, Tensor):
         value = _without_leading_ones(value, view.ndim if not indices else value.ndim)
         if not indices:
-            copy_(view, value)
+            # `x[i] += y` writes through the view and then assigns the view to its own place.
+            if value.storage() is not view.storage() or value.layout_() != view.layout_():
+                copy_(view, value)
             return
     elif isinstance(value, (bool, int, float, complex, np.integer, np.bool_)):
         if not indices:
@@ -132,6 +152,32 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             f"can't assign a {type(value).__name__} to a {self.type()}; convert it with "
             "flambeau.tensor(...)")
     _put(view, indices, value)
+
+
+def _put_directly(self: Tensor, index: Any, value: Any) -> bool:
+    """Whether the backend's own kernel has written to the places that tensors name."""
+    natives = _natives(self, index)
+    if natives is None or not is_plain_target(self):
+        return False
+    kernels = self._kind.backend.kernels.out
+    native = self.native()
+    if value.__class__ is float or value.__class__ is int:
+        if len(natives) > 1 or natives[0] is None or natives[0].shape != native.shape:
+            return False
+        kernel = kernels.get("masked_fill")
+        inputs = (natives[0], checked_number(value, self._kind.dtype))
+        done = kernel is not None and kernel(native, native, *inputs) is not NotImplemented
+    elif value.__class__ is not Tensor or value._kind is not self._kind or (
+        (MODE.enabled and value.requires_grad) or value.storage() is self.storage()
+    ):
+        return False
+    else:
+        kernel = kernels.get("index_put")
+        done = kernel is not None and kernel(
+            native, native, natives, value.native(), accumulate=False) is not NotImplemented
+    if done:
+        self.storage().version += 1
+    return done
 
 
 def _put(view: Tensor, indices: Indices, value: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from typing import Any, Final
 
 from flambeau import dispatch, dtypes, modes
@@ -219,6 +221,17 @@ def parse_to(
     return None if where is None else Device(where), what, bool(copied), kwargs.get("memory_format")
 
 
+@functools.cache
+def _limits(what: dtypes.dtype) -> tuple[float, float]:
+    """The least and the greatest number that a dtype takes."""
+    if what.category == 1:
+        limits = dtypes.iinfo(what)
+        # An unsigned type takes the negatives that wrap around, as C does.
+        return limits.min if what.is_signed else -limits.max, limits.max
+    largest = dtypes.finfo(what).max
+    return -largest, largest
+
+
 def checked_number(value: Any, to: dtypes.dtype) -> Any:
     """A number as a value of a dtype, refused if the dtype cannot hold it.
 
@@ -229,19 +242,13 @@ def checked_number(value: Any, to: dtypes.dtype) -> Any:
         value = value.item()
     if to.category == 0 or to.category == 3:
         return number(value, to)
-    refused = isinstance(value, complex) and value.imag != 0
-    if isinstance(value, complex):
-        value = value.real
-    if to.category == 1:
-        limits = dtypes.iinfo(to)
-        # An unsigned type takes the negatives that wrap around, as C does.
-        low = limits.min if to.is_signed else -limits.max
-        refused = refused or not (value == value and low <= value <= limits.max)
-    elif isinstance(value, float) and abs(value) != float("inf"):
-        refused = refused or abs(value) > dtypes.finfo(to).max
-    if refused:
+    real = value.real if isinstance(value, complex) else value
+    low, high = _limits(to)
+    if (not low <= real <= high and (to.category == 1 or isfinite(real))) or (
+        real is not value and value.imag
+    ):
         raise RuntimeError(f"value cannot be converted to type {to.name} without overflow")
-    return number(value, to)
+    return number(real, to)
 
 
 def _fill_samples(make: Make) -> Iterator[Sample]:

@@ -178,6 +178,22 @@ def test_gradient_of_assignment():
     assert v.grad.tolist() == [0, 0, 2]
 
 
+def test_augmented_assignment():
+    leaf = fb.ones(2, 3, requires_grad=True)
+    x = leaf * 2
+    x[0] += 1
+    x[:, 1] *= x[0, 0].clone()
+    x[[0, 1], [2, 2]] -= fb.tensor([1.0, 2.0])
+    assert x.tolist() == [[3, 9, 2], [2, 6, 0]]
+    x.sum().backward()
+    # x[0, 0] = 2 leaf + 1 multiplies column 1, which holds 3 and 2.
+    assert leaf.grad.tolist() == [[2 + 2 * (3 + 2), 6, 2], [2, 6, 2]]
+    y = fb.zeros(2)
+    before = y._version
+    y[0] += 1
+    assert y._version == before + 1
+
+
 def test_leaf_is_protected():
     x = fb.ones(3, requires_grad=True)
     for index in (0, [0, 1], fb.tensor([True, False, True])):

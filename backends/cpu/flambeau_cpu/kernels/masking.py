@@ -27,7 +27,9 @@ def masked_fill(out: Any, x: Any, mask: Any, value: Any) -> Any:
         return NotImplemented
     if out is not x:
         np.copyto(out, x)
-    np.copyto(out, np.asarray(value).astype(x.dtype), where=mask)
+    if value.__class__ is not float or x.dtype.kind not in "fc":
+        value = np.asarray(value).astype(x.dtype)  # integers wrap around
+    np.copyto(out, value, where=mask)
     return None
 
 
