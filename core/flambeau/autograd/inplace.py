@@ -68,7 +68,8 @@ def take_view(g: Tensor, base: Layout, view: Layout) -> Tensor:
     from flambeau.ops.shape import as_strided
 
     g = _in_layout(g, base)
-    part: Tensor = as_strided(g, view.shape, view.strides, view.offset - base.offset)
+    start = g.storage_offset() + view.offset - base.offset  # g may be a view itself
+    part: Tensor = as_strided(g, view.shape, view.strides, start)
     return part
 
 
