@@ -60,6 +60,7 @@ def _fused(op: Op) -> str:
     out = "out is None and " if op.out else ""
     slow_out = f"  if out is not None: return call_out(OP, {_all(op)}, out)\n" if op.out else ""
     return f"""
+from flambeau.autograd.node import OutputOf
 from flambeau.fused import remember
 def {op.name}({wrappers._signature(op, out=True)}):
 {wrappers._indent(wrappers._prologue(op), -2)}
@@ -173,8 +174,11 @@ def _recording(op: Op, tensors: list[Argument]) -> str:
         f"  node_.saved = ({''.join(s + ', ' for s in saved)})",
         f"  node_.versions = ({''.join(v + ', ' for v in versions)})",
         f"  node_.kind, node_.shape, node_.hooks = out{at}_._kind, out{at}_._native.shape, None",
-        f"  out{at}_._requires_grad, out{at}_._fn = True, node_",
     ]
+    several = len(op.differentiable_outputs) > 1
+    for i in op.differentiable_outputs:
+        end = f"OutputOf.make(node_, {i}, out{i}_)" if several else "node_"
+        lines.append(f"  out{i}_._requires_grad, out{i}_._fn = True, {end}")
     return wrappers._indent("\n".join(lines), 8)
 
 
@@ -200,9 +204,10 @@ def _saved(op: Op, slot: Saved) -> tuple[str, str, list[str]]:
 # ---- backward ----------------------------------------------------------------------------------
 def _give_backward(op: Op) -> None:
     """Write out ``backward`` of the node class for a joint rule."""
-    if op.joint is None or len(op.differentiable_outputs) > 1:
-        raise ValueError(f"{op.name}: a fused op needs a joint rule and one differentiable output")
-    scope: dict[str, Any] = {"FREED": node.FREED, "RULE": op.joint}
+    if op.joint is None:
+        raise ValueError(f"{op.name}: a fused op has a joint rule or no derivative of its own")
+    scope: dict[str, Any] = {
+        "FREED": node.FREED, "RULE": op.joint, "OUTPUTS": op.differentiable_outputs}
     exec(compile(_backward(op), f"<flambeau {op.name} backward>", "exec"), scope)
     op.node_class.backward = scope["backward"]
 
@@ -211,8 +216,8 @@ def _backward(op: Op) -> str:
     slots = node.saved_slots(op)
     edges = sum(a.is_tensor for a in op.schema.arguments)
     lines = ["def backward(node, g):", "  edges = node.edges"]
-    if len(op.schema.returns) > 1:
-        lines.append("  if g.__class__ is dict: (g,) = g.values()")
+    if len(op.differentiable_outputs) > 1:  # None where no gradient came in
+        lines.append("  g = tuple(map(g.get, OUTPUTS))")
     if slots:
         lines += [
             "  if node.saved is None: raise RuntimeError(FREED)",

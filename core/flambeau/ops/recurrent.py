@@ -1,333 +1,340 @@
-"""Recurrent layers: cells, and whole sequences of several layers and directions.
+"""Recurrent networks: cells, and whole stacks over sequences, as ``flambeau.nn`` calls them.
 
-The input's share of the gates is one matrix product for the whole sequence; a step is then one
-product and one fused elementwise op.
+Parameters per layer and direction: w_ih, w_hh, then b_ih, b_hh if there are biases, then w_hr if
+the hidden state is projected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from flambeau.ops.activation import relu
+from flambeau.ops.dropout import dropout
 from flambeau.ops.join import cat, stack
 from flambeau.ops.linear import linear
 from flambeau.ops.pointwise import tanh
+from flambeau.ops.recurrent_steps import (
+    gru_pointwise,
+    gru_sequence,
+    lstm_pointwise,
+    lstm_sequence,
+    rnn_sequence,
+)
 from flambeau.registry import composite
-from flambeau.samples import error, sample
+from flambeau.samples import ErrorSample, Make, Sample, error
 from flambeau.tensor import Tensor
-
-Step = Callable[[Tensor, Any, Sequence[Tensor]], Any]
-"""One step: the input's gates, the state, the layer's weights -> the new state."""
-
-
-def _sigmoid_slope(s: Tensor) -> Tensor:
-    return s * (1 - s)
-
-
-# ---- LSTM --------------------------------------------------------------------------------------
-def _lstm_parts(gates: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    i, f, g, o = gates.chunk(4, -1)
-    return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
-
-
-def _lstm_back(
-    grads: tuple[Any, Any], needs: tuple[bool, ...], gates: Tensor, cx: Tensor
-) -> tuple[Any, Any]:
-    for_h, for_c = grads
-    i, f, g, o = _lstm_parts(gates)
-    t = tanh(f * cx + i * g)
-    for_o = None
-    if for_h is not None:
-        for_o = for_h * t
-        through = for_h * o * (1 - t * t)
-        for_c = through if for_c is None else for_c + through
-    back = None
-    if needs[0]:
-        for_o = for_c * 0 if for_o is None else for_o
-        back = cat([
-            for_c * g * _sigmoid_slope(i), for_c * cx * _sigmoid_slope(f),
-            for_c * i * (1 - g * g), for_o * _sigmoid_slope(o)], -1)
-    return back, (for_c * f if needs[1] else None)
-
-
-@composite(
-    "lstm_gates(Tensor gates, Tensor cx) -> (Tensor hidden, Tensor cell)",
-    namespaces=("_internal",), joint=_lstm_back, differentiable_outputs=(0, 1), out=False,
-    samples=lambda make: iter([sample(make(2, 12), make(2, 3))]),
-)
-def lstm_gates(gates: Tensor, cx: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden and cell state of an LSTM from its gates (N, 4H: in, forget, cell, out)."""
-    i, f, g, o = _lstm_parts(gates)
-    cell = f * cx + i * g
-    return o * tanh(cell), cell
-
-
-def _lstm_step(gates: Tensor, state: Any, weights: Sequence[Tensor]) -> Any:
-    hidden, cell = state
-    w_hh, b_hh, *projection = weights
-    hidden, cell = lstm_gates(gates + linear(hidden, w_hh, b_hh), cell)
-    return (linear(hidden, projection[0]) if projection else hidden), cell
-
-
-# ---- GRU ---------------------------------------------------------------------------------------
-def _gru_parts(
-    from_input: Tensor, from_hidden: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    ri, zi, ni = from_input.chunk(3, -1)
-    rh, zh, nh = from_hidden.chunk(3, -1)
-    r = (ri + rh).sigmoid()
-    return r, (zi + zh).sigmoid(), tanh(ni + r * nh), nh
-
-
-def _gru_back(
-    g: Tensor, needs: tuple[bool, ...], from_input: Tensor, from_hidden: Tensor, hx: Tensor
-) -> tuple[Any, ...]:
-    r, z, n, nh = _gru_parts(from_input, from_hidden)
-    for_n = g * (1 - z) * (1 - n * n)
-    for_z = g * (hx - n) * _sigmoid_slope(z)
-    for_r = for_n * nh * _sigmoid_slope(r)
-    return (
-        cat([for_r, for_z, for_n], -1) if needs[0] else None,
-        cat([for_r, for_z, for_n * r], -1) if needs[1] else None,
-        g * z if needs[2] else None,
-    )
-
-
-@composite(
-    "gru_gates(Tensor from_input, Tensor from_hidden, Tensor hx) -> Tensor",
-    namespaces=("_internal",), joint=_gru_back, out=False,
-    samples=lambda make: iter([sample(make(2, 9), make(2, 9), make(2, 3))]),
-)
-def gru_gates(from_input: Tensor, from_hidden: Tensor, hx: Tensor) -> Tensor:
-    """Hidden state of a GRU from its gates (N, 3H: reset, update, new)."""
-    _, z, n, _ = _gru_parts(from_input, from_hidden)
-    return n + z * (hx - n)
-
-
-def _gru_step(gates: Tensor, state: Any, weights: Sequence[Tensor]) -> Any:
-    w_hh, b_hh = weights
-    return gru_gates(gates, linear(state, w_hh, b_hh), state)
-
-
-# ---- plain -------------------------------------------------------------------------------------
-def _tanh_step(gates: Tensor, state: Any, weights: Sequence[Tensor]) -> Any:
-    return tanh(gates + linear(state, *weights))
-
-
-def _relu_step(gates: Tensor, state: Any, weights: Sequence[Tensor]) -> Any:
-    return relu(gates + linear(state, *weights))
 
 
 # ---- cells -------------------------------------------------------------------------------------
-_CELL = "Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None"
+def _products(
+    name: str, gates: int, input: Tensor, hidden: Tensor, w_ih: Tensor, w_hh: Tensor,
+    b_ih: Tensor | None, b_hh: Tensor | None,
+) -> tuple[Any, Any]:
+    """The products of input and hidden state with their weights.
 
-
-def _check_cell(name: str, input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor) -> None:
+    Raises:
+        RuntimeError: for sizes that do not fit.
+    """
+    size = hidden.shape[-1]
     if input.shape[-1] != w_ih.shape[1]:
         raise RuntimeError(
             f"{name}: input has inconsistent input_size: got {input.shape[-1]} expected "
             f"{w_ih.shape[1]}")
-    if hx.shape[-1] != w_hh.shape[1]:
+    if w_hh.shape[1] != size:
         raise RuntimeError(
-            f"{name}: hidden has inconsistent hidden_size: got {hx.shape[-1]} expected "
-            f"{w_hh.shape[1]}")
-    if input.shape[:-1] != hx.shape[:-1]:
+            f"{name}: hidden0 has inconsistent hidden_size: got {size}, expected {w_hh.shape[1]}")
+    if input.shape[0] != hidden.shape[0]:
         raise RuntimeError(
-            f"{name}: Input batch size {input.shape[0]} doesn't match hidden batch size "
-            f"{hx.shape[0]}")
+            f"{name}: Input batch size {input.shape[0]} doesn't match hidden0 batch size "
+            f"{hidden.shape[0]}")
+    if w_ih.shape[0] != gates * size:
+        raise RuntimeError(
+            f"{name}: weight_ih first dim must be {gates} * hidden_size = {gates * size}, but got "
+            f"{w_ih.shape[0]}")
+    return linear(input, w_ih, b_ih), linear(hidden, w_hh, b_hh)
 
 
-def _plain_cell(name: str, step: Step) -> Any:
-    def cell(
-        input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None
-    ) -> Tensor:
-        _check_cell(name, input, hx, w_ih, w_hh)
-        result: Tensor = step(linear(input, w_ih, b_ih), hx, (w_hh, b_hh))
-        return result
-
-    gates = 3 if name == "gru_cell" else 1
-    cell.__name__, cell.__module__ = name, __name__
-    cell.__doc__ = f"One step of the layer of the same kind ({name}); the new hidden state."
-    return composite(
-        f"{name}(Tensor input, Tensor hx, {_CELL}) -> Tensor", method=False, out=False,
-        samples=lambda make: iter([sample(
-            make(2, 4), make(2, 3), make(3 * gates, 4), make(3 * gates, 3), make(3 * gates),
-            make(3 * gates))]),
-        errors=lambda make: iter([error(
-            RuntimeError, "inconsistent input_size", make(2, 5), make(2, 3),
-            make(3 * gates, 4), make(3 * gates, 3))]),
-    )(cell)
+_CELL = ("(Tensor input, {state} hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, "
+         "Tensor? b_hh=None) -> {returns}")
 
 
-rnn_tanh_cell = _plain_cell("rnn_tanh_cell", _tanh_step)
-rnn_relu_cell = _plain_cell("rnn_relu_cell", _relu_step)
-gru_cell = _plain_cell("gru_cell", _gru_step)
+def _cell_samples(gates: int) -> Callable[[Make], Iterator[Sample]]:
+    def samples(make: Make) -> Iterator[Sample]:
+        h: Any = make(2, 4)
+        state = (h, make(2, 4)) if gates == 4 else h
+        weights = make(4 * gates, 3), make(4 * gates, 4)
+        biases = make(4 * gates), make(4 * gates)
+        yield Sample((make(2, 3), state, *weights, *biases), name="bias")
+        yield Sample((make(2, 3), state, *weights), name="no_bias")
+
+    return samples
+
+
+def _cell_errors(gates: int) -> Callable[[Make], Iterator[ErrorSample]]:
+    def errors(make: Make) -> Iterator[ErrorSample]:
+        def call(message: str, inputs: int, batch: int, rows: int) -> ErrorSample:
+            h: Any = make(batch, 4)
+            return error(
+                RuntimeError, message, make(2, inputs), (h, h) if gates == 4 else h,
+                make(rows * gates, 3), make(rows * gates, 4))
+
+        yield call("inconsistent input_size", 5, 2, 4)
+        yield call("doesn't match hidden0 batch size", 3, 1, 4)
+        yield call("weight_ih first dim", 3, 2, 5)
+
+    return errors
+
+
+def _cell_facts(gates: int) -> dict[str, Any]:
+    return {"method": False, "out": False, "template": "front", "samples": _cell_samples(gates),
+            "errors": _cell_errors(gates)}
+
+
+@composite("rnn_tanh_cell" + _CELL.format(state="Tensor", returns="Tensor"), **_cell_facts(1))
+def rnn_tanh_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None
+) -> Any:
+    """``tanh(input @ w_ih.T + b_ih + hx @ w_hh.T + b_hh)``."""
+    a, b = _products("rnn_tanh_cell", 1, input, hx, w_ih, w_hh, b_ih, b_hh)
+    return tanh(a + b)
+
+
+@composite("rnn_relu_cell" + _CELL.format(state="Tensor", returns="Tensor"), **_cell_facts(1))
+def rnn_relu_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None
+) -> Any:
+    """``relu(input @ w_ih.T + b_ih + hx @ w_hh.T + b_hh)``."""
+    a, b = _products("rnn_relu_cell", 1, input, hx, w_ih, w_hh, b_ih, b_hh)
+    return relu(a + b)
+
+
+@composite("gru_cell" + _CELL.format(state="Tensor", returns="Tensor"), **_cell_facts(3))
+def gru_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None
+) -> Any:
+    """A gated recurrent unit; the weights' rows are for the reset, update and new gate."""
+    a, b = _products("gru_cell", 3, input, hx, w_ih, w_hh, b_ih, b_hh)
+    return gru_pointwise(a, b, hx)[0]
 
 
 @composite(
-    f"lstm_cell(Tensor input, Tensor[] hx, {_CELL}) -> (Tensor, Tensor)", method=False, out=False,
-    samples=lambda make: iter([sample(
-        make(2, 4), [make(2, 3), make(2, 3)], make(12, 4), make(12, 3), make(12), make(12))]),
-    errors=lambda make: iter([error(
-        RuntimeError, "inconsistent input_size", make(2, 5), [make(2, 3), make(2, 3)],
-        make(12, 4), make(12, 3))]),
-)
+    "lstm_cell" + _CELL.format(state="Tensor[]", returns="(Tensor, Tensor)"), **_cell_facts(4))
 def lstm_cell(
-    input: Tensor, hx: Sequence[Tensor], w_ih: Tensor, w_hh: Tensor, b_ih: Any = None,
-    b_hh: Any = None,
-) -> tuple[Tensor, Tensor]:
-    """One step of an LSTM; the new hidden and cell state."""
-    _check_cell("lstm_cell", input, hx[0], w_ih, w_hh)
-    hidden, cell = _lstm_step(linear(input, w_ih, b_ih), tuple(hx), (w_hh, b_hh))
-    return hidden, cell
+    input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None
+) -> Any:
+    """Long short-term memory; the weights' rows are for input, forget, cell and output gate.
 
-
-# ---- sequences ---------------------------------------------------------------------------------
-def _rows(state: Any, start: int, stop: int) -> Any:
-    """A part of the batch of a state."""
-    if isinstance(state, tuple):
-        return tuple(s.narrow(0, start, stop - start) for s in state)
-    return state.narrow(0, start, stop - start)
-
-
-def _of_layer(state: Any, at: int) -> Any:
-    """The state of one layer and direction."""
-    return tuple(s.select(0, at) for s in state) if isinstance(state, tuple) else (
-        state.select(0, at))
-
-
-def _hidden(state: Any) -> Tensor:
-    result: Tensor = state[0] if isinstance(state, tuple) else state
-    return result
-
-
-def _weights_of(
-    params: Sequence[Tensor], at: int, has_biases: bool, projected: bool
-) -> tuple[Tensor, Any, tuple[Any, ...]]:
-    """The input's weight and bias, and the step's weights, of one layer and direction."""
-    count = (4 if has_biases else 2) + projected
-    own = list(params[at * count : (at + 1) * count])
-    w_ih, w_hh = own[0], own[1]
-    b_ih, b_hh = (own[2], own[3]) if has_biases else (None, None)
-    return w_ih, b_ih, (w_hh, b_hh, *([own[-1]] if projected else []))
-
-
-def _run_steps(
-    step: Step, gates: Sequence[Tensor], state: Any, weights: Any, reverse: bool
-) -> tuple[list[Tensor], Any]:
-    outputs = []
-    for g in reversed(gates) if reverse else gates:
-        state = step(g, state, weights)
-        outputs.append(_hidden(state))
-    return outputs[::-1] if reverse else outputs, state
-
-
-def _run_packed(
-    step: Step, gates: Sequence[Tensor], state: Any, weights: Any, reverse: bool
-) -> tuple[list[Tensor], Any]:
-    """Steps whose batch shrinks (forward) or grows (backward) as sequences end."""
-    sizes = [g.shape[0] for g in gates]
-    if reverse:
-        outputs, now = [], _rows(state, 0, sizes[-1])
-        for g, size in zip(reversed(gates), reversed(sizes), strict=True):
-            have = _hidden(now).shape[0]
-            if size > have:
-                fresh = _rows(state, have, size)
-                now = _joined(now, fresh)
-            now = step(g, now, weights)
-            outputs.append(_hidden(now))
-        return outputs[::-1], now
-    outputs, ended, now = [], [], state
-    for g, size in zip(gates, sizes, strict=True):
-        have = _hidden(now).shape[0]
-        if size < have:
-            ended.append(_rows(now, size, have))
-            now = _rows(now, 0, size)
-        now = step(g, now, weights)
-        outputs.append(_hidden(now))
-    for rest in reversed(ended):
-        now = _joined(now, rest)
-    return outputs, now
-
-
-def _joined(first: Any, second: Any) -> Any:
-    if isinstance(first, tuple):
-        return tuple(cat([a, b]) for a, b in zip(first, second, strict=True))
-    return cat([first, second])
-
-
-def _layers(
-    step: Step, input: Tensor, batch_sizes: Sequence[int] | None, hx: Any,
-    params: Sequence[Tensor], has_biases: bool, num_layers: int, dropout: float, train: bool,
-    bidirectional: bool, projected: bool,
-) -> tuple[Tensor, list[Any]]:
-    """Run all layers; the outputs of the last, and the final state of each layer and direction."""
-    from flambeau.ops.dropout import dropout as drop
-
-    directions = 2 if bidirectional else 1
-    states: list[Any] = []
-    for layer in range(num_layers):
-        sides = []
-        for side in range(directions):
-            at = layer * directions + side
-            w_ih, b_ih, weights = _weights_of(params, at, has_biases, projected)
-            gates = linear(input, w_ih, b_ih)
-            state = _of_layer(hx, at)
-            if batch_sizes is None:
-                outputs, state = _run_steps(step, gates.unbind(0), state, weights, side == 1)
-                sides.append(stack(outputs, 0))
-            else:
-                parts = gates.split(list(batch_sizes), 0)
-                outputs, state = _run_packed(step, parts, state, weights, side == 1)
-                sides.append(cat(outputs, 0))
-            states.append(state)
-        input = sides[0] if directions == 1 else cat(sides, -1)
-        if dropout and train and layer < num_layers - 1:
-            input = drop(input, dropout, True)
-    return input, states
-
-
-def _sequence(name: str, step: Step) -> Any:
-    """The function of one kind of layer, with PyTorch's two forms of arguments."""
-
-    def run(*args: Any) -> Any:
-        packed = isinstance(args[3], (list, tuple))
-        if packed:
-            input, sizes, hx, params, has_biases, layers, dropout, train, both = args
-            batch_sizes, batch_first = [int(n) for n in sizes.tolist()], False
-        else:
-            input, hx, params, has_biases, layers, dropout, train, both, batch_first = args
-            batch_sizes = None
-        if batch_first:
-            input = input.transpose(0, 1)
-        is_lstm = name == "lstm"
-        hx = tuple(hx) if is_lstm else hx
-        projected = is_lstm and hx[0].shape[2] != hx[1].shape[2]
-        output, states = _layers(
-            step, input, batch_sizes, hx, params, has_biases, layers, dropout, train, both,
-            projected)
-        if batch_first:
-            output = output.transpose(0, 1)
-        if is_lstm:
-            return output, stack([s[0] for s in states]), stack([s[1] for s in states])
-        return output, stack(states)
-
-    run.__name__ = run.__qualname__ = name
-    run.__doc__ = f"""A whole {name} over sequences.
-
-    ``{name}(input, hx, params, has_biases, num_layers, dropout, train, bidirectional,
-    batch_first)``, or for packed sequences ``{name}(data, batch_sizes, hx, params, has_biases,
-    num_layers, dropout, train, bidirectional)``.
-
-    Returns:
-        the outputs of the last layer, then the final state (for lstm: hidden, cell), each of shape
-        (layers * directions, N, size).
+    ``hx`` is the pair of hidden and cell state, as is the result.
     """
+    if isinstance(hx, Tensor):
+        raise TypeError(
+            "lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not Tensor")
+    if len(hx) != 2:
+        raise RuntimeError("lstm_cell expects two hidden states")
+    a, b = _products("lstm_cell", 4, input, hx[0], w_ih, w_hh, b_ih, b_hh)
+    return lstm_pointwise(a, b, hx[1])[:2]
+
+
+# ---- stacks over sequences ---------------------------------------------------------------------
+class _Setting(NamedTuple):
+    """What all kinds of networks share."""
+
+    has_biases: bool
+    num_layers: int
+    dropout: float
+    train: bool
+    bidirectional: bool
+
+
+class _Layer(NamedTuple):
+    """The parameters of one layer in one direction."""
+
+    w_ih: Tensor
+    w_hh: Tensor
+    b_ih: Tensor | None
+    b_hh: Tensor | None
+    w_hr: Tensor | None
+
+
+_Run = Callable[[Tensor, list[Tensor], _Layer, Sequence[int], bool], tuple[Tensor, ...]]
+"""Rows, initial states, parameters, batch sizes, direction -> outputs and last states."""
+
+
+def _layers(name: str, params: Sequence[Tensor], setting: _Setting, states: Tensor) -> list[_Layer]:
+    """The parameters by layer and direction.
+
+    Raises:
+        RuntimeError: for too few of them, or too few states.
+    """
+    count = setting.num_layers * (2 if setting.bidirectional else 1)
+    plain = 4 if setting.has_biases else 2
+    if len(params) not in (count * plain, count * (plain + 1)):
+        raise RuntimeError(
+            f"{name}: Expected {plain} weights for each of {count} layers and directions in "
+            f"stacked_rnn, or {plain + 1} with projections, got {len(params)} in all")
+    if states.shape[0] != count:
+        raise RuntimeError(
+            f"{name}: Expected {count} hidden states in stacked_rnn, got {states.shape[0]}")
+    each = len(params) // count
+    layers = []
+    for i in range(0, len(params), each):
+        w_ih, w_hh, *rest = params[i : i + each]
+        b_ih, b_hh = rest[:2] if setting.has_biases else (None, None)
+        layers.append(_Layer(w_ih, w_hh, b_ih, b_hh, rest[-1] if each > plain else None))
+    return layers
+
+
+def _stacked(
+    name: str, run: _Run, rows: Tensor, states: Sequence[Tensor], params: Sequence[Tensor],
+    setting: _Setting, batch_sizes: Sequence[int],
+) -> tuple[Tensor, ...]:
+    """All layers and directions over rows of steps; outputs, and last states of each kind."""
+    if not batch_sizes:
+        raise RuntimeError(f"{name}: Expected sequence length to be larger than 0 in RNN")
+    layers = _layers(name, params, setting, states[0])
+    directions = 2 if setting.bidirectional else 1
+    last: list[list[Tensor]] = [[] for _ in states]
+    for number in range(setting.num_layers):
+        outs = []
+        for direction in range(directions):
+            at = number * directions + direction
+            out, *after = run(
+                rows, [s.select(0, at) for s in states], layers[at], batch_sizes, direction == 1)
+            outs.append(out)
+            for kept, state in zip(last, after, strict=True):
+                kept.append(state)
+        rows = cat(outs, 1) if directions > 1 else outs[0]
+        if setting.dropout and setting.train and number < setting.num_layers - 1:
+            rows = dropout(rows, setting.dropout, True)
+    return rows, *(stack(kept) for kept in last)
+
+
+def _over_sequences(
+    name: str, run: _Run, input: Tensor, states: Sequence[Tensor], params: Sequence[Tensor],
+    setting: _Setting, batch_first: bool,
+) -> tuple[Tensor, ...]:
+    """Sequences of one length: (L, N, features), or (N, L, features)."""
+    steps = input.transpose(0, 1) if batch_first else input
+    length, count, width = steps.shape
+    rows, *last = _stacked(
+        name, run, steps.reshape((length * count, width)), states, params, setting,
+        (count,) * length)
+    out = rows.view((length, count, rows.shape[-1]))
+    return out.transpose(0, 1) if batch_first else out, *last
+
+
+def _call(
+    name: str, run: _Run, state_kinds: int, arguments: tuple[Any, ...]
+) -> tuple[Tensor, ...]:
+    """Tell sequences of one length from packed ones, which have their batch sizes second."""
+    packed = isinstance(arguments[1 if state_kinds > 1 else 2], Tensor)
+    if not packed:
+        input, hx, params, *setting, batch_first = arguments
+        states = hx if state_kinds > 1 else (hx,)
+        _check_states(name, states, state_kinds)
+        return _over_sequences(
+            name, run, input, states, params, _Setting(*setting), bool(batch_first))
+    data, batch_sizes, hx, params, *setting = arguments
+    states = hx if state_kinds > 1 else (hx,)
+    _check_states(name, states, state_kinds)
+    sizes = tuple(batch_sizes.tolist())
+    return _stacked(name, run, data, states, params, _Setting(*setting), sizes)
+
+
+def _check_states(name: str, states: Sequence[Tensor], kinds: int) -> None:
+    if len(states) != kinds:
+        raise RuntimeError(f"{name} expects {'two hidden states' if kinds == 2 else 'one'}")
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Any:
+    return a if b is None else b if a is None else a + b
+
+
+def _run_lstm(
+    rows: Tensor, states: list[Tensor], layer: _Layer, batch_sizes: Sequence[int], reverse: bool
+) -> tuple[Tensor, ...]:
+    gates = linear(rows, layer.w_ih, _sum(layer.b_ih, layer.b_hh))
+    result: tuple[Tensor, ...] = lstm_sequence(
+        gates, *states, layer.w_hh, layer.w_hr, batch_sizes, reverse)
+    return result[:3]
+
+
+def _run_gru(
+    rows: Tensor, states: list[Tensor], layer: _Layer, batch_sizes: Sequence[int], reverse: bool
+) -> tuple[Tensor, ...]:
+    gates = linear(rows, layer.w_ih, layer.b_ih)
+    result: tuple[Tensor, ...] = gru_sequence(
+        gates, *states, layer.w_hh, layer.b_hh, batch_sizes, reverse)
+    return result[:2]
+
+
+def _run_rnn(rectified: bool) -> _Run:
+    def run(
+        rows: Tensor, states: list[Tensor], layer: _Layer, batch_sizes: Sequence[int],
+        reverse: bool,
+    ) -> tuple[Tensor, ...]:
+        gates = linear(rows, layer.w_ih, _sum(layer.b_ih, layer.b_hh))
+        result: tuple[Tensor, ...] = rnn_sequence(
+            gates, *states, layer.w_hh, batch_sizes, reverse, rectified)
+        return result
+
     return run
 
 
-lstm = _sequence("lstm", _lstm_step)
-gru = _sequence("gru", _gru_step)
-rnn_tanh = _sequence("rnn_tanh", _tanh_step)
-rnn_relu = _sequence("rnn_relu", _relu_step)
+def _stack_samples(gates: int) -> Callable[[Make], Iterator[Sample]]:
+    def samples(make: Make) -> Iterator[Sample]:
+        for name, layers, bidirectional, biases, batch_first in (
+            ("plain", 1, False, True, False), ("stacked", 2, False, False, True),
+            ("both_ways", 2, True, True, False),
+        ):
+            directions = 2 if bidirectional else 1
+            params: list[Tensor] = []
+            for layer in range(layers):
+                for _ in range(directions):
+                    width = 3 if layer == 0 else 4 * directions
+                    params += [make(4 * gates, width), make(4 * gates, 4)]
+                    params += [make(4 * gates), make(4 * gates)] if biases else []
+            states = [make(layers * directions, 2, 4) for _ in range(2 if gates == 4 else 1)]
+            yield Sample(
+                (make(2, 2, 3), tuple(states) if gates == 4 else states[0], params, biases, layers,
+                 0.0, False, bidirectional, batch_first), name=name)
+
+    return samples
+
+
+def _make_stack(name: str, gates: int, run: _Run, doc: str) -> Any:
+    def network(
+        input: Tensor, hx: Any, params: Any, has_biases: Any, num_layers: Any, dropout: Any,
+        train: Any, bidirectional: Any, batch_first: Any,
+    ) -> Any:
+        return _call(name, run, 2 if gates == 4 else 1, (
+            input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first))
+
+    network.__doc__ = f"""{doc}
+
+    Called with (input, hx, params, has_biases, num_layers, dropout, train, bidirectional,
+    batch_first), or for packed sequences with (data, batch_sizes, hx, params, has_biases,
+    num_layers, dropout, train, bidirectional).  Returns outputs and last states."""
+    returns = "(Tensor, Tensor, Tensor)" if gates == 4 else "(Tensor, Tensor)"
+    return composite(
+        f"{name}(Tensor input, Any hx, Any params, Any has_biases, Any num_layers, Any dropout, "
+        f"Any train, Any bidirectional, Any batch_first) -> {returns}",
+        method=False, out=False, samples=_stack_samples(gates),
+        errors=lambda make: iter([
+            error(RuntimeError, "weights for each", make(2, 2, 3), _states(make, gates),
+                  [make(4, 3)], True, 1, 0.0, False, False, False),
+            error(RuntimeError, "larger than 0", make(0, 2, 3), _states(make, gates),
+                  [make(4 * gates, 3), make(4 * gates, 4)], False, 1, 0.0, False, False, False)]),
+    )(network)
+
+
+def _states(make: Make, gates: int) -> Any:
+    h = make(1, 2, 4)
+    return (h, h) if gates == 4 else h
+
+
+lstm = _make_stack("lstm", 4, _run_lstm, "Long short-term memory over sequences.")
+gru = _make_stack("gru", 3, _run_gru, "Gated recurrent units over sequences.")
+rnn_tanh = _make_stack("rnn_tanh", 1, _run_rnn(False), "A plain recurrent network with tanh.")
+rnn_relu = _make_stack("rnn_relu", 1, _run_rnn(True), "A plain recurrent network with relu.")
