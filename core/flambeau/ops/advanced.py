@@ -88,6 +88,20 @@ def _places(self: Tensor, indices: Indices) -> _Places:
     return _Places(order, len(dims), tuple(shape), linear, dims[0] if neighbours else 0)
 
 
+def _beside(self: Tensor, index: Tensor) -> Tensor:
+    """An index on the tensor's device; one on the CPU is moved there, as PyTorch does.
+
+    Raises:
+        RuntimeError: for an index on a third device.
+    """
+    where = index._kind.device
+    if where is not self._kind.device and where.type != "cpu":
+        raise RuntimeError(
+            "indices should be either on cpu or on the same device as the indexed tensor "
+            f"({self.device}), but one is on {where}")
+    return index if where is self._kind.device else index.to(self.device)
+
+
 def _expanded(self: Tensor, indices: Indices) -> list[Tensor | None]:
     """One index per dimension: masks become the positions where they hold."""
     found: list[Tensor | None] = []
@@ -99,10 +113,10 @@ def _expanded(self: Tensor, indices: Indices) -> list[Tensor | None]:
             if item.dtype is not dtypes.int64 and item.dtype is not dtypes.int32:
                 raise IndexError(
                     "tensors used as indices must be long, int, byte or bool tensors")
-            found.append(item.to(self.device).long())
+            found.append(_beside(self, item).long())
         else:
             check_mask(mask, self.shape, len(found))
-            found += nonzero(mask.to(self.device)).unbind(1)
+            found += nonzero(_beside(self, mask)).unbind(1)
     if len(found) > self.ndim:
         raise IndexError(
             f"too many indices for tensor of dimension {self.ndim} (got {len(found)})")
@@ -256,6 +270,11 @@ def index_put(
             "Index put requires the source and destination dtypes match, got "
             f"{self.dtype.name} for the destination and {values.dtype.name} for the source. "
             "Convert the source with .to(dtype).")
+    if values._kind.device is not self._kind.device and values.ndim:
+        raise RuntimeError(
+            "index_put: Expected all tensors to be on the same device, but found at least two "
+            f"devices, {self.device} and {values.device}! Move the values with "
+            f'.to("{self.device}").')
     places = _places(self, indices)
     rest = [self.shape[d] for d in places.order[places.indexed :]]
     order = _placed(len(places.shape) + len(rest), places)

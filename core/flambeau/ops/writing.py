@@ -45,8 +45,11 @@ def _written(op: Op, args: tuple[Any, ...]) -> bool:
     kernel = t._kind.backend.kernels.out.get(op.name)
     if kernel is None or (MODE.enabled and any_requires_grad(op, args)):
         return False
-    if any(other._kind.device is not t._kind.device for other in tensors_of(op, args)):
-        return False
+    for other in tensors_of(op, args):
+        if other._kind.device is not t._kind.device:
+            return False
+        if other is not t and other.storage() is t.storage():  # would be read while written
+            return False
     check_writable(op, t)
     inputs = natives_of([v for a, v in zip(op.schema.arguments, args, strict=True) if a.is_tensor])
     attributes = {

@@ -82,6 +82,12 @@ def test_in_place_forms_write_to_the_given_memory():
     assert base.tolist() == [[0, 0, 0, 0], [3, 0, 5, 0], [-1, 0, 5, 0], [1, 0, 5, 0]]
 
 
+def test_in_place_form_reads_what_it_overwrites_before():
+    x = fb.arange(6.0)
+    x.index_add_(0, fb.tensor([1, 2, 3]), x[:3])
+    assert x.tolist() == [0, 1, 3, 5, 4, 5]
+
+
 def test_in_place_form_records_history():
     x = fb.zeros(3, requires_grad=True) * 2
     v = fb.ones(2, requires_grad=True)

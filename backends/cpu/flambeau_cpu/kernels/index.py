@@ -35,9 +35,11 @@ def linear(index: Any, shape: tuple[int, ...], dim: int) -> Any:
         strides[d] = strides[d + 1] * shape[d + 1]
     places = index * strides[dim] if strides[dim] != 1 else index
     for d, n in enumerate(index.shape):
-        if d != dim and n > 1:
-            steps = np.arange(0, n * strides[d], strides[d]) if strides[d] else 0
-            places = places + np.asarray(steps).reshape((n,) + (1,) * (len(shape) - 1 - d))
+        if d != dim and n > 1 and strides[d]:
+            steps = np.arange(0, n * strides[d], strides[d])
+            steps = steps.reshape((n,) + (1,) * (len(shape) - 1 - d))
+            # In place where it can be: fresh memory costs more than the sum.
+            places = places + steps if places is index else np.add(places, steps, places)
     return places
 
 
