@@ -1,5 +1,7 @@
 """Automatic differentiation."""
 
+from typing import TYPE_CHECKING
+
 from flambeau.autograd.engine import backward, grad
 from flambeau.autograd.grad_mode import (
     enable_grad,
@@ -8,6 +10,9 @@ from flambeau.autograd.grad_mode import (
     set_grad_enabled,
 )
 from flambeau.autograd.node import Node
+
+if TYPE_CHECKING:
+    from flambeau.autograd.function import Function
 
 __all__ = [
     "Function",
