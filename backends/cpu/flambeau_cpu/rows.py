@@ -1,4 +1,4 @@
-"""Sums along the last dimension, with less overhead than NumPy's reductions."""
+"""Sums with less overhead than NumPy's reductions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,20 @@ def sum_along(x: Any, dim: int) -> Any:
     and BLAS beyond it.  Long ones are summed pairwise, for accuracy.
     """
     if x.ndim == 2 and dim in (1, -1) and x.shape[1] <= _LONGEST and x.dtype.char in "fd":
-        key = (x.dtype, x.shape[1])
-        ones = _ones.get(key)
-        if ones is None:
-            ones = _ones[key] = np.ones(x.shape[1], x.dtype)
-        return x.dot(ones)[:, None]
+        return x.dot(_ones_of(x.shape[1], x.dtype))[:, None]
     return _add(x, dim, None, None, True)
+
+
+def total(x: Any) -> Any:
+    """The sum of a vector."""
+    if x.size <= _LONGEST and x.ndim == 1 and x.dtype.char in "fd":
+        return x.dot(_ones_of(x.size, x.dtype))
+    return _add(x, None)
+
+
+def _ones_of(n: int, dtype: Any) -> Any:
+    key = (dtype, n)
+    ones = _ones.get(key)
+    if ones is None:
+        ones = _ones[key] = np.ones(n, dtype)
+    return ones

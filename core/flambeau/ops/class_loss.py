@@ -98,8 +98,9 @@ def _put_together(loss: Tensor, total: Tensor, reduction: str) -> Any:
 
 
 def _per_sample(grad: Tensor, weights: Tensor, total: Tensor, reduction: str, dim: int) -> Any:
-    """What the gradient of each sample's loss is multiplied with."""
-    return (weights * (grad / total if reduction == "mean" else grad)).unsqueeze(dim)
+    """What the slope of each sample's loss is multiplied with; 0 where all are ignored, not NaN."""
+    scale = weights * (grad / total if reduction == "mean" else grad)
+    return where(weights == 0, 0.0, scale).unsqueeze(dim)
 
 
 # ---- negative log-likelihood -------------------------------------------------------------------
@@ -140,6 +141,7 @@ def class_nll(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Any:
     """Minus the log-probabilities (input) at the classes, and the sum of the samples' weights."""
+    _check_target("nll_loss", input, target, weight)
     dim = _class_dim(input)
     safe, weights = _targets(target, weight, input.shape[dim], ignore_index, input.dtype)
     picked = input.gather(dim, safe.unsqueeze(dim)).squeeze(dim)
@@ -159,7 +161,6 @@ def nll_loss(
 ) -> Any:
     """Minus the log-probability (input) of the target class."""
     reduction = check_reduction(reduction_of(size_average, reduce, reduction))
-    _check_target("nll_loss", input, target, weight)
     return class_nll(input, target, weight, ignore_index, reduction)[0]
 
 
@@ -219,6 +220,7 @@ def class_cross_entropy(
     label_smoothing: float,
 ) -> Any:
     """Cross entropy of softmax(input) with classes, softmax itself, and the sum of the weights."""
+    _check_target("cross_entropy", input, target, weight)
     dim = _class_dim(input)
     classes = input.shape[dim]
     safe, weights = _targets(target, weight, classes, ignore_index, input.dtype)
@@ -296,6 +298,5 @@ def cross_entropy(
             f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    _check_target("cross_entropy", input, target, weight)
     return class_cross_entropy(
         input, target, weight, ignore_index, reduction, label_smoothing)[0]

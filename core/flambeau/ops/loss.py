@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -308,8 +309,9 @@ def binary_cross_entropy(
 @composite(
     "kl_div(Tensor input, Tensor target, bool? size_average=None, bool? reduce=None, "
     "str reduction='mean', bool log_target=False) -> Tensor",
-    samples=lambda make: iter([sample(make(3, 4), make(3, 4, low=0.1, high=1)),
-                               sample(make(3, 4), make(3, 4), log_target=True)]),
+    samples=lambda make: iter([
+        sample(make(3, 4), make(3, 4, low=0.1, high=1), reduction="batchmean"),
+        sample(make(3, 4), make(3, 4), reduction="sum", log_target=True)]),
     errors=_pair_errors, **_F,
 )
 def kl_div(
@@ -318,6 +320,12 @@ def kl_div(
 ) -> Any:
     """The divergence of ``target`` from ``exp(input)``."""
     reduction = reduction_of(size_average, reduce, reduction)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math "
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
+            "release.", UserWarning, stacklevel=3)
     entropy = exp(target) * target if log_target else xlogy(target, target)
     loss = entropy - (exp(target) if log_target else target) * input
     if reduction == "batchmean":

@@ -9,6 +9,7 @@ import numpy as np
 from flambeau.backend import KernelTable
 from flambeau_cpu.elementwise import override
 from flambeau_cpu.rows import sum_along
+from flambeau_cpu.rows import total as sum_of
 
 kernels = KernelTable()
 _WIDE: Final = (np.dtype(np.float32), np.dtype(np.float64))
@@ -80,8 +81,7 @@ def _weights(classes: Any, used: Any, weight: Any, what: Any) -> Any:
 def _put_together(loss: Any, weights: Any, total: Any, reduction: str, shape: Any) -> Any:
     if reduction == "none":
         return loss.reshape(shape)
-    whole = loss.sum()
-    return whole / total if reduction == "mean" else whole
+    return sum_of(loss) / total if reduction == "mean" else sum_of(loss)
 
 
 def _nll(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
@@ -115,7 +115,7 @@ def _scale(grad: Any, total: Any, weights: Any, reduction: str) -> Any:
     scale = grad.reshape(-1) if reduction == "none" else grad
     if reduction == "mean":
         scale = scale / total
-    return scale if weights is None else scale * weights
+    return scale if weights is None else np.where(weights == 0, 0, scale * weights)
 
 
 def _cross_entropy(
