@@ -1,3 +1,4 @@
-"""PyTorch's ``torch.utils``: here ``data``, which is :mod:`flambeau.data` under its usual name."""
+"""PyTorch's ``torch.utils``: ``data``, which is :mod:`flambeau.data`, and ``checkpoint``."""
 
+from flambeau.utils import checkpoint as checkpoint
 from flambeau.utils import data as data

@@ -27,6 +27,7 @@ __all__ = [
     "relu",
     "relu6",
     "relu_",
+    "rrelu_",
     "selu",
     "selu_",
     "sigmoid",
@@ -94,6 +95,13 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """``leaky_relu`` in place."""
     return _write("leaky_relu", input, negative_slope)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Tensor:
+    """``rrelu`` in place."""
+    return registered.rrelu(input, lower, upper, training, True)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

@@ -63,6 +63,7 @@ from flambeau.nn.modules.class_loss import (
 from flambeau.nn.modules.container import Container, ModuleDict, ModuleList, Sequential
 from flambeau.nn.modules.conv import Conv1d, Conv2d, Conv3d
 from flambeau.nn.modules.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from flambeau.nn.modules.data_parallel import DataParallel
 from flambeau.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from flambeau.nn.modules.dropout import (
     AlphaDropout,
@@ -201,6 +202,7 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "CrossMapLRN2d",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
