@@ -91,7 +91,7 @@ def _taken(self: Tensor, index: Any) -> Tensor | None:
 def _natives(self: Tensor, index: Any) -> list[Any] | None:
     """The natives of tensors of indices, None for ``:``; None if there is anything else."""
     natives: list[Any] = []
-    where = self._kind.device
+    where, found = self._kind.device, False
     for item in index if index.__class__ is tuple else (index,):
         if item.__class__ is Tensor:
             kind = item._kind
@@ -100,11 +100,12 @@ def _natives(self: Tensor, index: Any) -> list[Any] | None:
             ):
                 return None
             natives.append(item.native())
+            found = True
         elif item.__class__ is slice and item.start is item.stop is item.step is None:
             natives.append(None)
         else:
             return None
-    return natives
+    return natives if found else None
 
 
 def _key(index: tuple[Any, ...]) -> Any:

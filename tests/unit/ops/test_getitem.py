@@ -7,6 +7,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import flambeau as fb
 
@@ -209,3 +211,43 @@ def test_many_indices_of_one_layout():
     x = fb.arange(1000)
     assert [int(x[i]) for i in range(1000)] == list(range(1000))
     assert [int(x[i : i + 2][1]) for i in range(999)] == list(range(1, 1000))
+
+
+@st.composite
+def _basic(draw):
+    """A shape and a tuple of integers, slices with positive steps, None and one Ellipsis."""
+    shape = tuple(draw(st.lists(st.integers(1, 5), max_size=4)))
+    index = []
+    for n in shape[: draw(st.integers(0, len(shape)))]:
+        bound = st.none() | st.integers(-n - 2, n + 2)
+        part = st.integers(-n, n - 1) | st.builds(
+            slice, bound, bound, st.none() | st.integers(1, 3))
+        index.append(draw(part))
+        if draw(st.booleans()):
+            index.append(None)
+    if draw(st.booleans()):
+        index.append(Ellipsis)
+    return shape, tuple(index)
+
+
+@given(_basic())
+def test_basic_indices_mean_what_they_mean_to_numpy(case):
+    shape, index = case
+    array = np.arange(int(np.prod(shape))).reshape(shape)
+    x = fb.from_numpy(array.copy())
+    for _ in range(2):  # computed, then remembered
+        np.testing.assert_array_equal(x[index].numpy(), array[index])
+    x[index] = -1
+    array[index] = -1
+    np.testing.assert_array_equal(x.numpy(), array)
+
+
+@given(st.data())
+def test_gather_and_scatter_undo_each_other(data):
+    rows, columns = (data.draw(st.integers(1, 5)) for _ in range(2))
+    order = np.array([data.draw(st.permutations(range(columns))) for _ in range(rows)])
+    x = fb.arange(rows * columns).reshape(rows, columns)
+    index = fb.from_numpy(order.astype(np.int64))
+    moved = x.gather(1, index)
+    np.testing.assert_array_equal(moved.numpy(), np.take_along_axis(x.numpy(), order, 1))
+    assert fb.zeros_like(x).scatter(1, index, moved).tolist() == x.tolist()
