@@ -56,9 +56,28 @@ def _clamp_errors(make: Make) -> Iterator[ErrorSample]:
     yield error(TypeError, "str", make(3), "1")
 
 
+def _limited(self: Tensor, min: Any, max: Any) -> Any:
+    result: Any = self
+    if min is not None:
+        result = maximum(result, min)
+    return result if max is None else minimum(result, max)
+
+
 @composite(
-    "clamp(Tensor self, Operand? min=None, Operand? max=None) -> Tensor", dtypes="real",
-    inplace=True, samples=_clamp_samples, errors=_clamp_errors, aliases=("clip",),
+    "clamp_to_numbers(Tensor self, Scalar? min, Scalar? max) -> Tensor", dtypes="real",
+    namespaces=("_internal",), method=False, out=False, template="fused",
+    samples=lambda make: iter([sample(make(3, 4), 0, 2), sample(make(3, 4), None, 1)]),
+    joint=lambda g, needs, self, min, max: (where(_inside(self, min, max), g, 0.0),),
+)
+def clamp_to_numbers(self: Tensor, min: Any, max: Any) -> Any:
+    """Values limited by numbers of the tensor's own category."""
+    return _limited(self, min, max)
+
+
+@composite(
+    "clamp_to_tensors(Tensor self, Operand? min, Operand? max) -> Tensor", dtypes="real",
+    namespaces=("_internal",), method=False, out=False,
+    samples=lambda make: iter([sample(make(3, 4), make(4), None), sample(make(3), 1, make(3))]),
     derivatives={
         "self": lambda g, self, min, max: where(_inside(self, min, max), g, 0.0),
         "min": lambda g, self, min, max: where(
@@ -67,22 +86,28 @@ def _clamp_errors(make: Make) -> Iterator[ErrorSample]:
             self > max if min is None else (self > max) | (max < min), g, 0.0),
     },
 )
-def clamp(self: Tensor, min: Any = None, max: Any = None) -> Any:
-    """Values below ``min`` become ``min``, then those above ``max`` become ``max``."""
-    if min is None and max is None:
-        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+def clamp_to_tensors(self: Tensor, min: Any, max: Any) -> Any:
+    """Values limited by tensors, or by numbers that change the dtype."""
     bounds = [b for b in (min, max) if b is not None]
     compute = computation_type(self, *bounds)
     if compute.is_complex:
         raise RuntimeError("clamp is not supported for complex types")
     for bound in bounds:
         _check_bound("clamp", bound, compute)
-    result = self.to(compute)
-    if min is not None:
-        result = maximum(result, min.to(compute) if isinstance(min, Tensor) else min)
-    if max is not None:
-        result = minimum(result, max.to(compute) if isinstance(max, Tensor) else max)
-    return result
+    return _limited(*(t.to(compute) if isinstance(t, Tensor) else t for t in (self, min, max)))
+
+
+@composite(
+    "clamp(Tensor self, Operand? min=None, Operand? max=None) -> Tensor", template="front",
+    dtypes="real", inplace=True, samples=_clamp_samples, errors=_clamp_errors, aliases=("clip",),
+)
+def clamp(self: Tensor, min: Any = None, max: Any = None) -> Any:
+    """Values below ``min`` become ``min``, then those above ``max`` become ``max``."""
+    if min is None and max is None:
+        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    if self.dtype.is_floating_point and not (isinstance(min, Tensor) or isinstance(max, Tensor)):
+        return clamp_to_numbers(self, min, max)
+    return clamp_to_tensors(self, min, max)
 
 
 @composite(

@@ -57,10 +57,10 @@ def _extreme_along(name: str, argument: Any) -> Any:
 
 
 _along_facts: Any = {
-    "namespaces": ("_internal",), "dtypes": "real", "samples": _along_samples,
-    "errors": _along_errors,
-    "derivatives": {"self": lambda g, indices, dim, keepdim, self_shape: put_back(
-        g, indices, dim, keepdim, self_shape)},
+    "namespaces": ("_internal",), "method": False, "dtypes": "real", "template": "fused",
+    "samples": _along_samples, "errors": _along_errors,
+    "joint": lambda g, needs, indices, dim, keepdim, self_shape: (
+        put_back(g, indices, dim, keepdim, self_shape),),
 }
 max_along = composite(
     "max_along(Tensor self, int dim, bool keepdim) -> (Tensor values, Tensor indices)",
@@ -104,7 +104,7 @@ def _choose(
 
 @composite(
     "max(Tensor self, Operand? dim=None, bool keepdim=False, *, Tensor? other=None) -> Tensor",
-    dtypes="real", samples=_extreme_samples, errors=_extreme_errors,
+    template="front", dtypes="real", samples=_extreme_samples, errors=_extreme_errors,
 )
 def max(self: Tensor, dim: Any = None, keepdim: bool = False, other: Tensor | None = None) -> Any:
     """The greatest of all values; ``max(dim)``: along a dimension, as (values, indices);
@@ -115,7 +115,7 @@ def max(self: Tensor, dim: Any = None, keepdim: bool = False, other: Tensor | No
 
 @composite(
     "min(Tensor self, Operand? dim=None, bool keepdim=False, *, Tensor? other=None) -> Tensor",
-    dtypes="real", samples=_extreme_samples, errors=_extreme_errors,
+    template="front", dtypes="real", samples=_extreme_samples, errors=_extreme_errors,
 )
 def min(self: Tensor, dim: Any = None, keepdim: bool = False, other: Tensor | None = None) -> Any:
     """The smallest of all values; ``min(dim)``: along a dimension, as (values, indices);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from flambeau.autograd.grad_mode import is_grad_enabled
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import abs, sqrt
 from flambeau.ops.reduce import count_of, mean, restore_dims, sum
@@ -28,45 +29,33 @@ def _errors(make: Make) -> Iterator[ErrorSample]:
     yield error(RuntimeError, "only support floating point and complex", make.index(4, 3))
 
 
-def _moments_grad(
-    g: Any, needs: Any, self: Tensor, dim: Any, correction: Any, keepdim: bool
-) -> tuple[Any]:
-    """2 (x - mean) / (n - correction) of the variance, 1 / n of the mean."""
-    of_variance, of_mean = g
-    n = count_of(self.shape, dim)
-    result: Any = None
-    if of_variance is not None:
-        spread = self - mean(self, reduced_dims(dim, self.ndim), keepdim=True)
-        scale = restore_dims(of_variance, self.shape, dim, keepdim) * _per(n, correction, 2.0)
-        result = scale * spread
-    if of_mean is not None:
-        share = restore_dims(of_mean, self.shape, dim, keepdim) / n
-        result = share.expand(self.shape) if result is None else result + share
-    return (result,)
-
-
-def _per(n: int, correction: Any, what: float) -> float:
-    """``what`` over the degrees of freedom, infinite when there are none."""
-    freedom = n - correction
-    return what / freedom if freedom > 0 else float("inf")
+def _variance_grad(
+    g: Tensor, needs: Any, self: Tensor, centre: Tensor, dim: Any, correction: Any, keepdim: bool
+) -> Any:
+    """2 (x - mean) / (n - correction)."""
+    if is_grad_enabled():  # the saved mean does not lead back to the input
+        centre = mean(self, reduced_dims(dim, self.ndim), keepdim=True)
+    freedom = count_of(self.shape, dim) - correction
+    scale = restore_dims(g, self.shape, dim, keepdim) * (
+        2.0 / freedom if freedom > 0 else float("inf"))
+    return (scale * (self - centre),)
 
 
 @composite(
-    "moments(Tensor self, int[]? dim, Scalar correction, bool keepdim) "
-    "-> (Tensor variance, Tensor mean)",
-    namespaces=("_internal",), dtypes="floating_complex", joint=_moments_grad,
-    differentiable_outputs=(0, 1),
+    "variance(Tensor self, int[]? dim, Scalar correction, bool keepdim) "
+    "-> (Tensor variance, Tensor centre)",
+    namespaces=("_internal",), method=False, out=False, dtypes="floating_complex",
+    template="fused", joint=_variance_grad,
     samples=lambda make: iter([sample(make(3, 4), None, 1, False), sample(make(3, 4), 0, 0, True)]),
 )
-def moments(self: Tensor, dim: Any, correction: Any, keepdim: bool) -> Any:
-    """The variance and the mean over dimensions, in two passes."""
+def variance(self: Tensor, dim: Any, correction: Any, keepdim: bool) -> Any:
+    """The variance over dimensions, in two passes, and the mean, its dimensions kept."""
     dims = reduced_dims(dim, self.ndim)
     centre = mean(self, dims, keepdim=True)
     spread = self - centre
     squares = spread * spread if not self.dtype.is_complex else abs(spread) * abs(spread)
     freedom = count_of(self.shape, dims) - correction
-    variance = sum(squares, dims, keepdim) / (freedom if freedom > 0 else 0)
-    return variance, centre if keepdim else centre.reshape(variance.shape)
+    return sum(squares, dims, keepdim) / (freedom if freedom > 0 else 0), centre
 
 
 def _arguments(
@@ -95,7 +84,7 @@ def _arguments(
     return dim, correction
 
 
-@composite("root(Tensor self) -> Tensor", namespaces=("_internal",),
+@composite("root(Tensor self) -> Tensor", namespaces=("_internal",), template="unary",
            derivatives={"self": lambda g, out: where(out == 0, 0.0, g / (out * 2))},
            samples=lambda make: iter([sample(make(3, low=0.1))]))
 def _root(self: Tensor) -> Any:
@@ -106,7 +95,7 @@ def _root(self: Tensor) -> Any:
 @composite(
     "var(Tensor self, Any dim=None, bool? unbiased=None, bool keepdim=False, *, "
     "Scalar? correction=None) -> Tensor",
-    dtypes="floating_complex", samples=_samples, errors=_errors,
+    template="front", dtypes="floating_complex", samples=_samples, errors=_errors,
 )
 def var(
     self: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
@@ -114,13 +103,13 @@ def var(
 ) -> Any:
     """The variance, the sum of squares divided by n - correction (1 unless given)."""
     dim, correction = _arguments("var", self, dim, unbiased, correction)
-    return moments(self, dim, correction, keepdim)[0]
+    return variance(self, dim, correction, keepdim)[0]
 
 
 @composite(
     "std(Tensor self, Any dim=None, bool? unbiased=None, bool keepdim=False, *, "
     "Scalar? correction=None) -> Tensor",
-    dtypes="floating_complex", samples=_samples, errors=_errors,
+    template="front", dtypes="floating_complex", samples=_samples, errors=_errors,
 )
 def std(
     self: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
@@ -128,13 +117,13 @@ def std(
 ) -> Any:
     """The standard deviation, the root of :func:`var`."""
     dim, correction = _arguments("std", self, dim, unbiased, correction)
-    return _root(moments(self, dim, correction, keepdim)[0])
+    return _root(variance(self, dim, correction, keepdim)[0])
 
 
 @composite(
     "var_mean(Tensor self, Any dim=None, bool? unbiased=None, bool keepdim=False, *, "
     "Scalar? correction=None) -> (Tensor, Tensor)",
-    dtypes="floating_complex", samples=_samples, errors=_errors, method=False,
+    template="front", dtypes="floating_complex", samples=_samples, errors=_errors, method=False,
 )
 def var_mean(
     self: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
@@ -142,13 +131,13 @@ def var_mean(
 ) -> Any:
     """The variance and the mean."""
     dim, correction = _arguments("var_mean", self, dim, unbiased, correction)
-    return moments(self, dim, correction, keepdim)
+    return variance(self, dim, correction, keepdim)[0], mean(self, dim, keepdim)
 
 
 @composite(
     "std_mean(Tensor self, Any dim=None, bool? unbiased=None, bool keepdim=False, *, "
     "Scalar? correction=None) -> (Tensor, Tensor)",
-    dtypes="floating_complex", samples=_samples, errors=_errors, method=False,
+    template="front", dtypes="floating_complex", samples=_samples, errors=_errors, method=False,
 )
 def std_mean(
     self: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
@@ -156,5 +145,4 @@ def std_mean(
 ) -> Any:
     """The standard deviation and the mean."""
     dim, correction = _arguments("std_mean", self, dim, unbiased, correction)
-    variance, centre = moments(self, dim, correction, keepdim)
-    return _root(variance), centre
+    return _root(variance(self, dim, correction, keepdim)[0]), mean(self, dim, keepdim)

@@ -16,7 +16,7 @@ def _clamp(x: Any, min: Any, max: Any) -> Any:
     if x.dtype.kind == "c" or not all(b is None or alike(x, b) for b in (min, max)):
         return NotImplemented
     if min is None:
-        return NotImplemented if max is None else np.minimum(x, max)
+        return np.minimum(x, max)
     return np.maximum(x, min) if max is None else np.minimum(np.maximum(x, min), max)
 
 
@@ -25,6 +25,7 @@ def _signbit(x: Any) -> Any:
 
 
 override(kernels, {
-    "clamp": _clamp, "fmax": binary(np.fmax, "iufV"), "fmin": binary(np.fmin, "iufV"),
+    "clamp_to_numbers": _clamp, "clamp_to_tensors": _clamp,
+    "fmax": binary(np.fmax, "iufV"), "fmin": binary(np.fmin, "iufV"),
     "signbit": _signbit, "copysign": binary(np.copysign, "fV"),
 })
