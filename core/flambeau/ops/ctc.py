@@ -150,10 +150,17 @@ def _refuse(g: Any) -> Any:
     raise RuntimeError("derivative for ctc_loss_backward is not implemented")
 
 
+def _backward_samples(make: Make) -> Iterator[Sample]:
+    for s in _losses_samples(make):
+        losses, alpha = ctc_losses(*s.args)
+        g = make(*losses.shape, requires_grad=False)
+        yield Sample((g, *s.args, False, losses, alpha), name=s.name)
+
+
 @composite(
     "ctc_backward(Tensor g, Tensor log_probs, Tensor targets, Tensor frames, Tensor labels, "
     "int blank, bool zero_infinity, Tensor losses, Tensor alpha) -> Tensor",
-    namespaces=("_internal",), method=False, out=False, dtypes="none",
+    namespaces=("_internal",), method=False, out=False, samples=_backward_samples,
     derivatives={"g": _refuse, "log_probs": _refuse},
 )
 def ctc_backward(

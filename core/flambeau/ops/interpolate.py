@@ -367,7 +367,8 @@ _OLD: Final[dict[str, Any]] = {"namespaces": ("nn.functional",), "method": False
 
 @composite(
     "upsample(Tensor input, Any size=None, Any scale_factor=None, str mode='nearest', "
-    "bool? align_corners=None) -> Tensor", **_OLD)
+    "bool? align_corners=None) -> Tensor",
+    samples=lambda make: iter([Sample((make(1, 2, 3, 4), None, 2), name="double")]), **_OLD)
 def upsample(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None,
@@ -378,7 +379,8 @@ def upsample(
 
 
 @composite(
-    "upsample_nearest(Tensor input, Any size=None, Any scale_factor=None) -> Tensor", **_OLD)
+    "upsample_nearest(Tensor input, Any size=None, Any scale_factor=None) -> Tensor",
+    samples=lambda make: iter([Sample((make(1, 2, 3, 4), (2, 5)), name="size")]), **_OLD)
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Any:
     """Deprecated: ``interpolate`` with mode "nearest"."""
     _deprecated("upsample_nearest")
@@ -386,7 +388,8 @@ def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) 
 
 
 @composite(
-    "upsample_bilinear(Tensor input, Any size=None, Any scale_factor=None) -> Tensor", **_OLD)
+    "upsample_bilinear(Tensor input, Any size=None, Any scale_factor=None) -> Tensor",
+    samples=lambda make: iter([Sample((make(1, 2, 3, 4), (2, 5)), name="size")]), **_OLD)
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Any:
     """Deprecated: ``interpolate`` with mode "bilinear" and aligned corners."""
     _deprecated("upsample_bilinear")

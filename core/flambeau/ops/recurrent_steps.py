@@ -11,7 +11,7 @@ recorded, they can be differentiated again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import flambeau.fused  # noqa: F401  call paths
 from flambeau.autograd import engine
@@ -239,11 +239,24 @@ def lstm_sequence(
     return _in_order(outs), h, c, _in_order(acts), _in_order(cells)
 
 
+def _constants(make: Make) -> Make:
+    """What a gradient is computed at: the op takes results of the forward pass as given, so that
+    only the gradients that come in may vary."""
+    return cast(Make, lambda *shape: make(*shape, requires_grad=False))
+
+
+def _lstm_grads_samples(make: Make) -> Iterator[Sample]:
+    for s in _lstm_samples(_constants(make)):
+        out, h, c, acts, cells = lstm_sequence(*s.args)
+        given = (make(*out.shape), make(*h.shape), make(*c.shape))
+        yield Sample((*s.args[:5], out, acts, cells, *given, *s.args[5:]), name=s.name)
+
+
 @composite(
     "lstm_sequence_grads(Tensor gates, Tensor h0, Tensor c0, Tensor w_hh, Tensor? w_hr, "
     "Tensor out, Tensor acts, Tensor cells, Tensor? g_out, Tensor? g_h, Tensor? g_c, "
     "int[] batch_sizes, bool reverse) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
-    **_HIDDEN,
+    samples=_lstm_grads_samples, **_HIDDEN,
 )
 def lstm_sequence_grads(
     gates: Tensor, h0: Tensor, c0: Tensor, w_hh: Tensor, w_hr: Tensor | None, out: Tensor,
@@ -294,11 +307,18 @@ def gru_sequence(
     return _in_order(outs), h, _in_order(acts)
 
 
+def _gru_grads_samples(make: Make) -> Iterator[Sample]:
+    for s in _gru_samples(_constants(make)):
+        out, h, acts = gru_sequence(*s.args)
+        yield Sample((*s.args[:4], out, acts, make(*out.shape), make(*h.shape), *s.args[4:]),
+                     name=s.name)
+
+
 @composite(
     "gru_sequence_grads(Tensor gates, Tensor h0, Tensor w_hh, Tensor? b_hh, Tensor out, "
     "Tensor acts, Tensor? g_out, Tensor? g_h, int[] batch_sizes, bool reverse) "
     "-> (Tensor, Tensor, Tensor, Tensor)",
-    **_HIDDEN,
+    samples=_gru_grads_samples, **_HIDDEN,
 )
 def gru_sequence_grads(
     gates: Tensor, h0: Tensor, w_hh: Tensor, b_hh: Tensor | None, out: Tensor, acts: Tensor,
@@ -344,10 +364,17 @@ def rnn_sequence(
     return _in_order(outs), h
 
 
+def _rnn_grads_samples(make: Make) -> Iterator[Sample]:
+    for s in _rnn_samples(_constants(make)):
+        out, h = rnn_sequence(*s.args)
+        yield Sample((*s.args[:3], out, make(*out.shape), make(*h.shape), *s.args[3:]),
+                     name=s.name)
+
+
 @composite(
     "rnn_sequence_grads(Tensor gates, Tensor h0, Tensor w_hh, Tensor out, Tensor? g_out, "
     "Tensor? g_h, int[] batch_sizes, bool reverse, bool rectified) -> (Tensor, Tensor, Tensor)",
-    **_HIDDEN,
+    samples=_rnn_grads_samples, **_HIDDEN,
 )
 def rnn_sequence_grads(
     gates: Tensor, h0: Tensor, w_hh: Tensor, out: Tensor, g_out: Tensor | None,
