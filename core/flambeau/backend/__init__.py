@@ -63,20 +63,27 @@ class Native(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Strided:
-    """A tensor as a kernel sees it when the backend has no array type of its own."""
+    """A tensor as a kernel sees it when the backend has no array type of its own.
 
-    buffer: Any
-    """What ``Backend.alloc`` returned."""
-    dtype: dtype
-    layout: Layout
-    """Shape, strides and offset, in elements."""
+    Attributes:
+        buffer: what ``Backend.alloc`` returned.
+        dtype: the element type.
+        layout: shape, strides and offset, in elements.
+    """
+
+    __slots__ = ("buffer", "dtype", "layout")
+
+    def __init__(self, buffer: Any, dtype: dtype, layout: Layout) -> None:
+        self.buffer, self.dtype, self.layout = buffer, dtype, layout
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the dimensions."""
         return self.layout.shape
+
+    def __repr__(self) -> str:
+        return f"Strided({self.dtype.name}, {self.layout})"
 
 
 @dataclass(frozen=True, slots=True)
