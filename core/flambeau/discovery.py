@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-State = Literal["not loaded", "ready", "broken", "disabled", "ambiguous"]
+State = Literal["not loaded", "ready", "broken", "missing", "disabled", "ambiguous"]
+"""``missing``: a first-party backend whose extra is not installed."""
 
 GROUP: Final = "flambeau.backends"
 """The entry-point group of backends; the name of an entry point is a device type."""
@@ -27,7 +28,7 @@ class Installed:
     entry_point: str
     state: State
     error: RuntimeError | None = None
-    """Why it cannot be used, if it is broken, disabled or ambiguous."""
+    """Why it cannot be used, if it is broken, missing, disabled or ambiguous."""
 
 
 def discover() -> dict[str, Installed]:
@@ -86,7 +87,7 @@ def not_found(name: str, names: list[str]) -> RuntimeError:
     wanted = name
     if near is not None and near != name:
         words += f" Did you mean {near!r}?"
-        wanted = name if near in names else near
+        wanted = name if near in names and near not in EXTRAS else near
     return RuntimeError(f"{words} To install {wanted!r}: {pip_line(wanted)}")
 
 

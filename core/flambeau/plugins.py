@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from flambeau.backend import API, Backend, Capabilities, KernelTable
-from flambeau.discovery import EXTRAS, GROUP, Installed, discover, not_found, pip_line
+from flambeau.discovery import EXTRAS, GROUP, Installed, State, discover, not_found, pip_line
 
 if TYPE_CHECKING:
     import pluggy
@@ -139,7 +139,8 @@ def installed() -> list[Installed]:
         records = discover()
         for name, error in _quarantine.items():
             if name in records:
-                records[name] = replace(records[name], state="broken", error=error)
+                state: State = "missing" if _lacks_its_extra(error) else "broken"
+                records[name] = replace(records[name], state=state, error=error)
         for name, backend in _backends.items():
             if name in _managers and name in records:
                 records[name] = replace(records[name], state="ready", error=None)
@@ -306,13 +307,28 @@ def _check_answers(backend: Backend, name: str) -> None:
 
 def _advice(error: BackendUnavailable) -> str:
     """What to do about a failure, where its kind tells."""
-    cause = error.cause
-    if error.phase == "import" and isinstance(cause, ImportError):
-        if cause.name is not None and cause.name.partition(".")[0] == "flambeau":
-            return (
-                f". It asks for something that this flambeau (plugin API {API[0]}.{API[1]}) does "
-                f"not have: upgrade flambeau, or install the {error.distribution} made for it."
-            )
-        if error.distribution == "flambeau" and error.name in EXTRAS:
-            return f". Install what it needs: {pip_line(error.name)}."
+    if _asks_for_another_flambeau(error):
+        return (
+            f". It asks for something that this flambeau (plugin API {API[0]}.{API[1]}) does "
+            f"not have: upgrade flambeau, or install the {error.distribution} made for it."
+        )
+    if _lacks_its_extra(error):
+        return f". Install what it needs: {pip_line(error.name)}."
     return "."
+
+
+def _asks_for_another_flambeau(error: BackendUnavailable) -> bool:
+    cause = error.cause
+    return (
+        error.phase == "import" and isinstance(cause, ImportError)
+        and cause.name is not None and cause.name.partition(".")[0] == "flambeau"
+    )
+
+
+def _lacks_its_extra(error: BackendUnavailable) -> bool:
+    """Whether a first-party backend fails only because nobody installed what it needs."""
+    return (
+        error.phase == "import" and isinstance(error.cause, ImportError)
+        and error.distribution == "flambeau" and error.name in EXTRAS
+        and not _asks_for_another_flambeau(error)
+    )

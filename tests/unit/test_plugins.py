@@ -174,7 +174,7 @@ def test_a_misspelt_device_names_the_nearest(
     assert line in str(caught.value)
 
 
-@pytest.mark.parametrize(("device", "extra"), [("opencl", "opencl"), ("cuda", "cuda12x")])
+@pytest.mark.parametrize(("device", "extra"), [("cuda", "cuda12x")])
 def test_a_first_party_device_names_its_extra(fake_site: Any, device: str, extra: str) -> None:
     if device in plugins.discover():
         pytest.skip(f"{device} is installed here")
@@ -280,6 +280,36 @@ def test_a_broken_plugin_is_quarantined_with_its_phase(fake_site: Any, case: int
     assert "flambeau doctor" in str(error)
     assert states() == {"toya": "broken", "toyb": "not loaded"}
     assert backend_for("toyb").name == "toyb"
+
+
+def test_a_first_party_backend_without_its_extra_is_missing_and_not_broken(
+    fake_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a distribution named flambeau: it hides the real one, and its devices, from this test
+    fake_site.install("opencl", "import module_that_does_not_exist", distribution="flambeau")
+    error = failure("opencl")
+    assert "module_that_does_not_exist" in str(error)
+    assert 'pip install "flambeau[opencl]"' in str(error)
+    assert [r.state for r in plugins.installed() if r.name == "opencl"] == ["missing"]
+    monkeypatch.setenv("FLAMBEAU_STRICT_PLUGINS", "1")
+    fake_site.install("toya")
+    assert backend_for("toya").name == "toya"
+
+
+@pytest.mark.parametrize(("device", "distribution", "body"), [
+    ("opencl", "flambeau", "from flambeau import nothing_of_the_sort"),
+    ("opencl", "flambeau", "1 / 0"),
+    ("toya", "flambeau", "import module_that_does_not_exist"),
+    ("opencl", "flambeau-other", "import module_that_does_not_exist"),
+], ids=["asks for another flambeau", "fails otherwise", "has no extra", "is not first-party"])
+def test_other_failures_are_not_taken_for_a_missing_extra(
+    fake_site: Any, device: str, distribution: str, body: str
+) -> None:
+    if distribution != "flambeau":
+        fake_site.install("toyb", distribution="flambeau")  # hides the real one and its devices
+    fake_site.install(device, body, distribution=distribution)
+    failure(device)
+    assert [r.state for r in plugins.installed() if r.name == device] == ["broken"]
 
 
 def test_every_broken_body_is_tried(fake_site: Any) -> None:

@@ -24,8 +24,17 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print(table(("DEVICE", "NAME", "MEMORY", "BACKEND", "DTYPES"), [_row(d) for d in found]))
     for each in failed:
-        print(f"\n{each['device']}: {each['error']}", file=sys.stderr)
+        print(f"\n{each['device']}: {_reason(each)}", file=sys.stderr)
     return 0
+
+
+def _reason(failed: dict[str, Any]) -> str:
+    from flambeau.discovery import pip_line
+
+    if failed["state"] == "missing":  # nothing is wrong: whoever wants it can have it
+        return f"not installed; to use it: {pip_line(failed['device'])}"
+    reason: str = failed["error"]
+    return reason
 
 
 def survey() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -60,7 +60,7 @@ def _backend(record: Installed) -> dict[str, Any]:
     }
     if record.error is not None:
         facts["error"] = str(record.error)
-    if isinstance(record.error, BackendUnavailable):
+    if isinstance(record.error, BackendUnavailable) and record.state != "missing":
         import traceback
 
         facts["phase"] = record.error.phase

@@ -98,6 +98,23 @@ def test_a_device_that_cannot_describe_itself_is_unavailable(
     assert "ZeroDivisionError" in entry(facts["unavailable"], "toya")["error"]
 
 
+def test_a_backend_that_could_be_installed_is_told_in_one_line(
+    fake_site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # a distribution named flambeau: it hides the real one from this test
+    fake_site.install("opencl", "import module_that_does_not_exist", distribution="flambeau")
+    assert cli.main(["devices"]) == 0
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("opencl: not installed")
+    assert 'pip install "flambeau[opencl]"' in line
+    fake_site.install("toya")
+    status, facts = run_json(capsys, "doctor")
+    assert (status, facts["healthy"]) == (0, True)
+    missing = entry(facts["backends"], "opencl")
+    assert missing["state"] == "missing"
+    assert "traceback" not in missing
+
+
 # ---- doctor ----------------------------------------------------------------------------------
 def test_doctor_finds_nothing_wrong(fake_site: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake_site.install("toya", fake_site.plugin + "FakeBackend.kernels.register('exp')(print)\n"
