@@ -1,0 +1,1 @@
+"""Kernels as sources: for each family, the text of one kernel for given types and dimensions."""

@@ -1,0 +1,96 @@
+"""One result element from the elements at the same place: a formula over tensors and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flambeau.codegen.block import Kernel, KernelSource, Value, real
+from flambeau.codegen.dialects.base import Dialect, Index, Register
+from flambeau.codegen.kernels.indexing import unravel
+from flambeau.codegen.scalar import Scalars
+from flambeau.dtypes import dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An argument of the formula."""
+
+    name: str
+    dtype: dtype | None
+    """Of a tensor's elements; None for a number."""
+    number: Register = "f32"
+    """What a number is given as."""
+    is_complex: bool = False
+    """Whether a number has two parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise:
+    """What a kernel is specialised for.
+
+    Attributes:
+        name: of the op.
+        formula: over the inputs' names, and ``i``, the number of the element, if ``counts``.
+        inputs: tensors and numbers in order.
+        out: element type of the result.
+        floating, integer: what is computed in.
+        steps: per tensor, the result first, and per dimension "1" and "0" for strides that are
+            known, and "?" for those given as arguments.
+        index: type of indices.
+        group_size: work items per group.
+    """
+
+    name: str
+    formula: str
+    inputs: tuple[Input, ...]
+    out: dtype
+    floating: Register
+    integer: Register
+    steps: tuple[str, ...]
+    index: Index
+    group_size: int
+    counts: bool = False
+
+    def source(self, dialect: Dialect) -> KernelSource:
+        """The kernel.
+
+        Its arguments are: the buffers of the result and of the tensors; the number of elements;
+        their offsets; the sizes of all dimensions but the first; per tensor the strides marked
+        "?"; the numbers (the parts of complex ones).
+        """
+        kernel = Kernel(dialect, f"fb_{self.name}", self.group_size)
+        tensors = [x for x in self.inputs if x.dtype is not None]
+        buffers = [kernel.buffer("out", self.out, True)]
+        buffers += [kernel.buffer(f"in_{x.name}", x.dtype) for x in tensors if x.dtype is not None]
+        index: Index = self.index
+        count = kernel.scalar("count", index)
+        names = ["out", *(x.name for x in tensors)]
+        starts = [kernel.scalar(f"start_{name}", index) for name in names]
+        ndim = len(self.steps[0])
+        sizes = ["", *(kernel.scalar(f"size_{d}", index) for d in range(1, ndim))][:ndim]
+        strides = [
+            [kernel.scalar(f"step_{name}_{d}", index) if step == "?" else step
+             for d, step in enumerate(steps)]
+            for name, steps in zip(names, self.steps, strict=True)
+        ]
+        values = self.numbers(kernel)
+        with kernel.item(count, self.index) as item:
+            places = unravel(kernel, item, sizes, strides, self.index, starts)
+            for x, buffer, place in zip(tensors, buffers[1:], places[1:], strict=True):
+                values[x.name] = kernel.load(buffer, place)
+            if self.counts:
+                values["i"] = kernel.cast(real(self.index, item), self.integer)
+            scalars = Scalars(kernel, self.floating, self.integer, values)
+            kernel.store(buffers[0], places[0], kernel.let(scalars.evaluate(self.formula), "y"))
+        return kernel.finish()
+
+    def numbers(self, kernel: Kernel) -> dict[str, Value]:
+        """The inputs that are numbers."""
+        values = {}
+        for x in self.inputs:
+            if x.dtype is None:
+                suffixes = ("_re", "_im") if x.is_complex else ("",)
+                values[x.name] = Value(x.number, tuple(
+                    kernel.scalar(f"number_{x.name}{s}", x.number)
+                    for s in suffixes))
+        return values

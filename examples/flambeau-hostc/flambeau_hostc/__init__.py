@@ -1,0 +1,1 @@
+"""A backend in an afternoon: the C dialect, the host's compiler, and ctypes."""
