@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 OUTPUT := demo-output
+FIND_OPENCL := $(BIN)/python -c 'import flambeau; flambeau.empty(0, device="opencl")'
 
 .PHONY: help demo test test-deep lint bench docs clean
 help:
@@ -73,6 +74,14 @@ $(STAMPS)/base: $(STAMPS)/venv pyproject.toml
 $(STAMPS)/demo $(STAMPS)/dev $(STAMPS)/docs: $(STAMPS)/%: $(STAMPS)/base
 	@echo "==> installing what 'make $*' needs"
 	@$(PIP) -e ".[$*]"
+	@touch $@
+
+# A driver for the CPU comes from PyPI where there is none; it is x86-64 only.
+$(STAMPS)/opencl: $(STAMPS)/base
+	@echo "==> installing what the opencl backend needs"
+	@$(PIP) -e ".[opencl]"
+	@$(FIND_OPENCL) 2>/dev/null || $(PIP) intel-opencl-rt intel-cmplr-lib-rt || true
+	@$(FIND_OPENCL) || { echo "no OpenCL driver was found, and none could be installed"; exit 1; }
 	@touch $@
 
 $(STAMPS)/torch: $(STAMPS)/dev

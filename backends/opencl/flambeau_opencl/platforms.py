@@ -32,7 +32,7 @@ def selected_devices() -> list[Any]:
     """
     devices = all_devices()
     if not devices:
-        raise BackendError(none_found(cl.get_cl_header_version()))
+        raise BackendError(none_found())
     return select(devices, os.environ.get(SELECTION, ""))
 
 
@@ -101,17 +101,17 @@ def _matching(devices: Sequence[Any], word: str) -> list[Any]:
     return [d for d in devices if word.lower() in name_of(d).lower()]
 
 
-def none_found(version: tuple[int, ...]) -> str:
+def none_found() -> str:
     """What was looked for, and which package gives a driver."""
     place = os.environ.get("OCL_ICD_VENDORS")
     looked = (
-        f"the drivers in OCL_ICD_VENDORS={place}" if place
-        else "the drivers of the system's OpenCL loader (on Linux: /etc/OpenCL/vendors/*.icd)"
+        f"among the drivers in OCL_ICD_VENDORS={place}" if place
+        else "among the system's drivers (on Linux: /etc/OpenCL/vendors/*.icd); intel-opencl-rt is "
+        "not installed in this environment either"
     )
     return (
-        f"no OpenCL device was found; looked for {looked} and for intel-opencl-rt in this "
-        f"environment (pyopencl {cl.VERSION_TEXT}, OpenCL {'.'.join(map(str, version))}). "
-        "A driver comes with: pip install intel-opencl-rt intel-cmplr-lib-rt (CPUs, x86-64); "
-        "apt install pocl-opencl-icd (CPUs), intel-opencl-icd (Intel GPUs), mesa-opencl-icd "
-        "(AMD and others); AMD's ROCm or NVIDIA's driver (their GPUs)."
+        f"no OpenCL device was found {looked} (pyopencl {cl.VERSION_TEXT}). A driver comes with: "
+        "pip install intel-opencl-rt intel-cmplr-lib-rt (CPUs, x86-64); apt install "
+        "pocl-opencl-icd (CPUs), intel-opencl-icd (Intel GPUs), mesa-opencl-icd (AMD GPUs and "
+        "others); AMD's ROCm or NVIDIA's driver (their GPUs)"
     )
