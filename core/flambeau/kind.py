@@ -32,6 +32,14 @@ class Kind:
         return (kind_of, (self.device, self.dtype))
 
 
+    def widest_real(self) -> DType:
+        """float64, or float32 on a device that has no doubles: for intermediate results."""
+        from flambeau.dtypes import float32, float64
+
+        held = self.backend.capabilities(self.device.index or 0).dtypes
+        return float64 if float64 in held else float32
+
+
 kinds: dict[tuple[Device, DType], Kind] = {}
 
 

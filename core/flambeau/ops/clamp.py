@@ -213,7 +213,7 @@ def copysign(self: Tensor, other: Any) -> Any:
     if not isinstance(other, Tensor):
         from flambeau.ops.create import scalar_tensor
 
-        other = scalar_tensor(other, dtype=dtypes.float64, device=self.device)
+        other = scalar_tensor(other, dtype=dtypes.float32, device=self.device)  # for its sign
         self = to_floating(self)
     size = abs(to_floating(self))
     return where(signbit(to_floating(other)), -size, size)

@@ -340,7 +340,7 @@ def isclose(
     if not rtol and not atol:
         return close
     if self.dtype.category < 2:  # differences of integers may not fit into their type
-        self, other = (t.to(dtypes.float64) for t in (self, other))
+        self, other = (t.to(t._kind.widest_real()) for t in (self, other))
     apart = (self - other).abs()
     return bitwise_or(close, bitwise_and(isfinite(apart), le(apart, atol + (rtol * other).abs())))
 

@@ -488,7 +488,7 @@ def _spaced(start: Any, end: Any, steps: int, kind: Kind) -> Tensor:
     """Computed from both ends, so that the last value is exactly ``end``."""
     from flambeau.ops.join import cat
 
-    what = dtypes.float64 if kind.dtype.category < 2 else kind.dtype
+    what = kind.widest_real() if kind.dtype.category < 2 else kind.dtype
     real = what.to_real()
     step = (end - start) / (steps - 1) if steps else 0
     half = steps // 2
@@ -512,7 +512,9 @@ def logspace(
     is_complex = what.is_complex or any(isinstance(v, complex) for v in (start, end, base))
     if dtype is None and is_complex:
         what = what.to_complex()
-    wide = dtypes.complex128 if is_complex else dtypes.float64
+    wide = creation_kind(what, device).widest_real()
+    if is_complex:
+        wide = wide.to_complex()
     with no_grad():
         powers = linspace(start, end, steps, dtype=wide, device=device)
         result = full((), base, dtype=wide, device=device).pow(powers).to(what)
