@@ -22,35 +22,42 @@ from flambeau.codegen.expression import (
     body_of,
     free_names,
 )
-from flambeau.codegen.functions import FUNCTIONS, number
+from flambeau.codegen.functions import FUNCTIONS, Function, number
 from flambeau.codegen.parser import Parsed, parse_with_columns
 from flambeau.codegen.printing import render
 
 
-def infer(expression: str | Expression, categories: Mapping[str, int]) -> Category:
+def infer(
+    expression: str | Expression,
+    categories: Mapping[str, int],
+    functions: Mapping[str, Function] = FUNCTIONS,
+) -> Category:
     """The category of a formula's value.
 
     Args:
         expression: text or tree.
         categories: per argument its :class:`Category`, or the same number
             (``dtype.category``); the formula need not use them all.
+        functions: what may be called.
 
     Raises:
         FormulaError: for an unknown name or function, a wrong number of arguments, or an operand
             of a category that the operation does not take; a caret shows where.
     """
-    checker = _Checker(expression, categories)
+    checker = _Checker(expression, categories, functions)
     return checker.run()
 
 
 def infer_terms(
-    expression: str | Expression, categories: Mapping[str, int]
+    expression: str | Expression,
+    categories: Mapping[str, int],
+    functions: Mapping[str, Function] = FUNCTIONS,
 ) -> dict[Term, Category]:
     """The category of every term, for printers that write another word per type.
 
     Equal terms have equal categories, because a name has one meaning in a whole formula.
     """
-    checker = _Checker(expression, categories)
+    checker = _Checker(expression, categories, functions)
     checker.run()
     return checker.found
 
@@ -61,7 +68,13 @@ def tree_of(expression: str | Expression) -> Expression:
 
 
 class _Checker:
-    def __init__(self, expression: str | Expression, categories: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        expression: str | Expression,
+        categories: Mapping[str, int],
+        functions: Mapping[str, Function],
+    ) -> None:
+        self.functions = functions
         self.source: Parsed | None = None
         if isinstance(expression, str):
             self.source = parse_with_columns(expression)
@@ -159,9 +172,9 @@ class _Checker:
 
     def call(self, node: Call) -> Category:
         arguments = [self.check(argument) for argument in node.arguments]
-        function = FUNCTIONS.get(node.function)
+        function = self.functions.get(node.function)
         if function is None:
-            hint = _nearest(node.function, FUNCTIONS)
+            hint = _nearest(node.function, self.functions)
             raise self.error(node, f"unknown function {node.function!r}: {hint}")
         if len(arguments) != function.arity:
             plural = "" if function.arity == 1 else "s"

@@ -66,7 +66,7 @@ def evaluate(
         scope = {name: _admitted(name, value, types) for name, value in values.items()}
         infer(expression, {name: category_of(array.dtype) for name, array in scope.items()})
         shape = np.broadcast_shapes(*(array.shape for array in scope.values()))
-        result = _Evaluation(types, scope).run(tree_of(expression))
+        result = Evaluation(types, scope).run(tree_of(expression))
     return np.array(np.broadcast_to(result, shape))
 
 
@@ -106,12 +106,12 @@ def types_for(dtype: DTypeLike) -> dict[Category, np.dtype[Any]]:
 def _admitted(name: str, value: ArrayLike, types: Mapping[Category, np.dtype[Any]]) -> Array:
     array = np.asarray(value)
     try:
-        return _rounded(array, types[category_of(array.dtype)])
+        return rounded(array, types[category_of(array.dtype)])
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
 
 
-class _Evaluation:
+class Evaluation:
     """One evaluation.  Values are arrays whose types say their categories."""
 
     def __init__(self, types: Mapping[Category, np.dtype[Any]], scope: dict[str, Array]) -> None:
@@ -121,11 +121,13 @@ class _Evaluation:
         self.functions = numerics.NARROW_FUNCTIONS if is_narrow else numerics.FUNCTIONS
 
     def run(self, tree: Expression) -> Array:
+        """The value of an expression, its bindings first."""
         for name, value in bindings_of(tree):
             self.scope[name] = self.term(value)
         return self.term(body_of(tree))
 
     def term(self, node: Term) -> Array:
+        """The value of a term."""
         match node:
             case Literal(value):
                 return self.literal(value, node.category)
@@ -145,21 +147,27 @@ class _Evaluation:
             case Select(condition, when_true, when_false):
                 return self.select(condition, when_true, when_false)
             case Call(function, arguments):
-                rule = FUNCTIONS[function].rule
-                return self.apply(self.functions[function], rule, arguments)
+                return self.call(function, arguments)
+
+    def call(self, function: str, arguments: Sequence[Term]) -> Array:
+        """The value of a function."""
+        return self.apply(self.functions[function], FUNCTIONS[function].rule, arguments)
 
     def literal(self, value: float, category: Category) -> Array:
+        """A constant in the type of its category."""
         if category is Category.INTEGER:
             value = (int(value) + 2**63) % 2**64 - 2**63  # two's complement of 64 bits, then fewer
-        return _rounded(np.array(value), self.types[category])
+        return rounded(np.array(value), self.types[category])
 
     def truth(self, node: Term) -> Array:
+        """Whether a term is not zero."""
         return self.term(node).astype(np.bool_)
 
     def select(self, condition: Term, when_true: Term, when_false: Term) -> Array:
+        """One of two terms, in the higher of their categories."""
         branches = [self.term(when_true), self.term(when_false)]
         dtype = self.types[_highest(branches)]
-        return np.where(self.truth(condition), *(_rounded(branch, dtype) for branch in branches))
+        return np.where(self.truth(condition), *(rounded(branch, dtype) for branch in branches))
 
     def apply(self, function: Callable[..., Array], rule: Rule, operands: Sequence[Term]) -> Array:
         """Convert the operands to one category, compute in its widest type, round the result."""
@@ -167,8 +175,8 @@ class _Evaluation:
         highest = _highest(values)
         gives = rule(highest)
         dtype = self.types[max(highest, gives)]
-        result = function(*(_widened(_rounded(value, dtype)) for value in values))
-        return _rounded(np.asarray(result), self.types[gives])
+        result = function(*(_widened(rounded(value, dtype)) for value in values))
+        return rounded(np.asarray(result), self.types[gives])
 
 
 def _highest(values: Sequence[Array]) -> Category:
@@ -182,7 +190,7 @@ def _widened(array: Array) -> Array:
     return array.astype(np.float64 if category is Category.FLOATING else np.complex128)
 
 
-def _rounded(array: Array, dtype: np.dtype[Any]) -> Array:
+def rounded(array: Array, dtype: np.dtype[Any]) -> Array:
     """The array in a type of its own or a higher category, rounded once; integers wrap."""
     if dtype.name == "bfloat16" and array.dtype == np.float64:
         array = _to_odd_float32(array)  # ml_dtypes goes by float32: that would be rounding twice

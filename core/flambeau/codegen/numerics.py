@@ -7,15 +7,13 @@ these are PyTorch's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flambeau.codegen import special
+from flambeau.codegen import multiply_add, special
 
 Array: TypeAlias = NDArray[Any]
 
@@ -82,37 +80,6 @@ def power(a: Array, b: Array) -> Array:
     return np.where(b < 0, reciprocal, whole).astype(a.dtype)
 
 
-def _fma(a: float, b: float, c: float) -> float:
-    """``a * b + c`` rounded once to float64."""
-    if not (math.isfinite(a) and math.isfinite(b)):
-        return a * b + c
-    if not math.isfinite(c):
-        return c  # finite a * b, even if it overflows float64
-    exact = Fraction(a) * Fraction(b) + Fraction(c)
-    if exact == 0:
-        return a * b + c  # nothing is lost, and the sign of the zero is IEEE 754's
-    try:
-        return float(exact)
-    except OverflowError:
-        return math.inf if exact > 0 else -math.inf
-
-
-def _fma_to_odd(a: float, b: float, c: float) -> float:
-    """As :func:`_fma`, for operands of narrower types: inexact results get an odd last bit.
-
-    Rounding to nearest after that is rounding once, where rounding twice to nearest would not be
-    (S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions
-    on Computers 57, 2008).
-    """
-    nearest = _fma(a, b, c)
-    if not math.isfinite(nearest):
-        return nearest
-    error = Fraction(a) * Fraction(b) + Fraction(c) - Fraction(nearest)
-    if error == 0 or np.float64(nearest).view(np.int64) & 1:
-        return nearest
-    return math.nextafter(nearest, math.inf if error > 0 else -math.inf)
-
-
 def _integers_or(fma: Callable[..., Array]) -> Callable[..., Array]:
     return lambda a, b, c: a * b + c if _is_integral(a) else fma(a, b, c)
 
@@ -161,7 +128,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
     "expm1": np.expm1,
     "floor": np.floor,
     "floor_divide": np.floor_divide,
-    "fma": _integers_or(_elementwise(_fma, 3)),
+    "fma": _integers_or(multiply_add.fma),
     "fmod": np.fmod,
     "imag": np.imag,
     "isinf": np.isinf,
@@ -187,5 +154,5 @@ FUNCTIONS: Final[dict[str, Callable[..., Array]]] = {
     "trunc_divide": trunc_divide,
 }
 
-NARROW_FUNCTIONS: Final = FUNCTIONS | {"fma": _integers_or(_elementwise(_fma_to_odd, 3))}
+NARROW_FUNCTIONS: Final = FUNCTIONS | {"fma": _integers_or(multiply_add.fma_to_odd)}
 """For results that are rounded again, to less than float64."""
