@@ -26,8 +26,8 @@ from flambeau.codegen.expression import (
     bindings_of,
     body_of,
 )
-from flambeau.codegen.functions import FUNCTIONS
 from flambeau.codegen.inference import tree_of
+from flambeau.codegen.mathematics import CALLABLE, complex_definition, definition
 
 BASIC: Final = frozenset({"fma", "sqrt", "floor", "ceil", "trunc", "round", "fmod", "abs"})
 """Functions of floats that every target has."""
@@ -248,7 +248,7 @@ class Scalars:
         """A function of terms, converted to one type."""
         if function in INTRINSICS:
             return self.intrinsic(function, self.term(arguments[0]))
-        values = self.same(arguments, FUNCTIONS[function].rule(Category.BOOL))
+        values = self.same(arguments, CALLABLE[function].rule(Category.BOOL))
         return self.apply(function, [self.block.let(v, "a") for v in values])
 
     def apply(self, function: str, values: list[Value]) -> Value:
@@ -339,10 +339,8 @@ class Scalars:
         """The name of a function of floats, which is defined in front of the kernel."""
         name = f"fb_{function}_{self.floating}"
         if name not in self.block.functions:
-            from flambeau.codegen.mathematics import definition
-
             precision = "f32" if self.floating == "f32" else "f64"
-            self.define(name, PARAMETERS[FUNCTIONS[function].arity],
+            self.define(name, PARAMETERS[CALLABLE[function].arity],
                         definition(function, precision))
         return name
 
@@ -377,8 +375,6 @@ class Scalars:
 
     def complex_function(self, function: str, values: Sequence[Value]) -> Value:
         """A function of complex numbers, as two functions of floats (one for ``abs``)."""
-        from flambeau.codegen.mathematics import complex_definition
-
         register = values[0].register
         parameters = ("re", "im", "re2", "im2")[: 2 * len(values)]
         arguments = ", ".join(part for value in values for part in value.parts)
