@@ -1,0 +1,58 @@
+"""Every kernel that the ops' samples ask for is accepted by the compilers of all dialects."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import nvrtc
+import pytest
+from recorder import GPU, record
+
+from flambeau.backend import dtypes
+from flambeau.backend.generated import C, Cuda, KernelSource, Traits
+
+WHATS = (dtypes.float32, dtypes.int64, dtypes.bool, dtypes.float16, dtypes.complex64)
+"""One dtype of each category, and a narrow one."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(nvrtc.library() is None, reason="needs nvidia-cuda-nvrtc-cu12")
+def test_cuda() -> None:
+    sources, failures = record("recordedcuda", Cuda(), GPU, WHATS)
+    assert len(sources) > 300
+    assert failures == []
+    flags = Cuda.flags
+    jobs = [(s, arch) for s in sources for arch in ("sm_80", "sm_90")]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda job: nvrtc.to_cubin(job[0].text, flags, job[1]), jobs))
+    bad = [f"{s.name} for {arch}: {log}\n{s.text}" for (s, arch), (size, log) in zip(
+        jobs, results, strict=True) if not size]
+    assert bad == []
+
+
+def test_cuda_rejects_what_is_wrong() -> None:
+    if nvrtc.library() is None:
+        pytest.skip("needs nvidia-cuda-nvrtc-cu12")
+    size, log = nvrtc.to_cubin('extern "C" __global__ void f() { undeclared = 1; }', (), "sm_90")
+    assert size == 0
+    assert "undeclared" in log
+
+
+def _check_c(source: KernelSource) -> str:
+    command = ["cc", "-std=gnu11", "-Wall", "-Werror", "-Wno-unused-variable",
+               "-Wno-unused-but-set-variable", "-Wno-unused-function", "-fsyntax-only", "-xc", "-"]
+    done = subprocess.run(
+        command, input=source.text, capture_output=True, text=True, check=False)
+    return f"{done.stderr}\n{source.text}" if done.returncode else ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_c() -> None:
+    sources, failures = record("recordedc", C(), Traits(group_size=1), WHATS)
+    assert len(sources) > 300
+    assert failures == []
+    with ThreadPoolExecutor(2) as pool:
+        assert [log for log in pool.map(_check_c, sources) if log] == []
