@@ -43,8 +43,8 @@ class Buffer:
     def put(self, array: Array, what: DType, shape: tuple[int, ...]) -> None:
         """Let the content be an array of as many bytes."""
         self.array, self.dtype, self.shape, self.host = array, what, shape, None
-        if self.runtime.is_deferred and not self.is_listed:
-            self.runtime.expect(self)
+        if self.runtime.is_deferred:
+            self.runtime.written(self)
 
     # ---- elements ----------------------------------------------------------------------------
     def read(self, what: DType, layout: Layout) -> Array:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flambeau.backend.functional.memory import Buffer
 
 WRITES: Final = 64
-"""So many buffers are written before their arrays are computed."""
+"""So many writes are put off before they are computed."""
 CHECKS: Final = 32
 """So many checks wait before they are settled."""
 
@@ -29,21 +29,24 @@ class Runtime:
 
     def __init__(self, library: ArrayLibrary) -> None:
         self.library, self.is_deferred = library, library.is_deferred
-        self._written: list[weakref.ref[Buffer]] = []
+        self._listed: list[weakref.ref[Buffer]] = []
+        self._writes = 0
         self._checks: list[tuple[tuple[Array, ...], Callable[..., None]]] = []
 
-    def expect(self, buffer: Buffer) -> None:
+    def written(self, buffer: Buffer) -> None:
         """Note that a buffer holds an array that may not have been computed."""
-        buffer.is_listed = True
-        self._written.append(weakref.ref(buffer))
-        if len(self._written) >= WRITES:
+        if not buffer.is_listed:
+            buffer.is_listed = True
+            self._listed.append(weakref.ref(buffer))
+        self._writes += 1  # a buffer written again and again hides a chain of arrays
+        if self._writes >= WRITES:
             self.flush(self.library.start)
 
     def flush(self, compute: Callable[[list[Array]], None]) -> None:
         """Have the arrays of all buffers listed computed that are still alive."""
-        written, self._written = self._written, []
+        listed, self._listed, self._writes = self._listed, [], 0
         arrays = []
-        for reference in written:
+        for reference in listed:
             buffer = reference()
             if buffer is not None:
                 buffer.is_listed = False
