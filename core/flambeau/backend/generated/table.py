@@ -7,12 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau.backend import KernelTable
-from flambeau.backend.generated import pointwise
+from flambeau.backend.generated import matmul, pointwise
 
 if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
 
-FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (pointwise.table,)
+FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
+    pointwise.table, matmul.table)
 """Each makes the kernels of one family for a backend."""
 
 
