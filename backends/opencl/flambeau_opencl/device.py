@@ -8,8 +8,6 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import pyopencl as cl
-
 from flambeau.backend import Capabilities, dtypes
 from flambeau.backend.generated import GeneratedBackend, KernelSource, OpenCL, Traits
 from flambeau_opencl.launch import Launch
@@ -28,7 +26,6 @@ class OpenCLBackend(GeneratedBackend):
         super().__init__()
         self._devices = selected_devices()
         self._queues = [Queue(device) for device in self._devices]
-        self._index_of = {q.context_number: n for n, q in enumerate(self._queues)}
         if hasattr(os, "register_at_fork"):
             # A weak reference: a hook cannot be taken back, and must not keep the devices.
             os.register_at_fork(after_in_child=functools.partial(_lose, weakref.ref(self)))
@@ -40,7 +37,9 @@ class OpenCLBackend(GeneratedBackend):
     # ---- memory ------------------------------------------------------------------------------
     def alloc(self, nbytes: int, index: int) -> Any:
         """Memory from the device's pool; OpenCL aligns buffers for its widest vector type."""
-        return self._queues[index].memory.allocate(nbytes)
+        buffer = self._queues[index].memory.allocate(nbytes)
+        buffer.index = index  # asking OpenCL where it is takes longer than launching a kernel
+        return buffer
 
     def copy_in(self, buffer: Any, offset: int, data: memoryview, index: int) -> None:
         """Write host bytes; a few of them without waiting for the queue."""
@@ -70,10 +69,9 @@ class OpenCLBackend(GeneratedBackend):
         return self._queues[index].memory.statistics()
 
     def index_of(self, buffer: Any) -> int:
-        """The device that a buffer is on: each has a context of its own."""
-        if len(self._queues) == 1:
-            return 0
-        return self._index_of[buffer.get_info(cl.mem_info.CONTEXT).int_ptr]
+        """The device that a buffer is on."""
+        index: int = buffer.index
+        return index
 
     # ---- facts -------------------------------------------------------------------------------
     def capabilities(self, index: int) -> Capabilities:
@@ -91,7 +89,7 @@ class OpenCLBackend(GeneratedBackend):
 
     def traits(self, index: int) -> Traits:
         """A CPU's work items do best alone; a GPU's share their work through local memory."""
-        return self._queues[index].facts.traits()
+        return self._queues[index].traits
 
     # ---- kernels -----------------------------------------------------------------------------
     def compile(self, source: KernelSource, index: int) -> Launch:

@@ -1,7 +1,13 @@
-"""What an OpenCL device says about itself, asked once."""
+"""What an OpenCL device says about itself, asked once.
+
+Environment:
+    ``FLAMBEAU_OPENCL_LANES``: how many work items share a reduction, scan or sort, a power of 2, in
+    place of 1 on CPUs and 256 elsewhere: for tests of one on the other, and for tuning.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from contextlib import suppress
@@ -10,13 +16,15 @@ from typing import Any, Final
 
 import pyopencl as cl
 
+from flambeau.backend import BackendError
 from flambeau.backend.generated import Traits
 from flambeau_opencl.platforms import kind_of
 
+LANES: Final = "FLAMBEAU_OPENCL_LANES"
 _CORRECTLY_ROUNDED: Final = 1 << 7  # CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT
 _INT64_ATOMICS: Final = "cl_khr_int64_base_atomics"
 _LANES: Final = 256
-"""Work items that share a reduction on a GPU, where the device allows as many."""
+"""Work items that share a reduction, except on CPUs, where the device allows as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +94,21 @@ class Facts:
 
     def traits(self) -> Traits:
         """For the generator."""
-        is_cpu = self.kind == "CPU"
         most = 1 << (self.group_size.bit_length() - 1)  # the next power of 2 downwards
         return Traits(
-            group_size=min(64, most), lanes=1 if is_cpu else min(_LANES, most), units=self.units,
+            group_size=min(64, most), lanes=min(self._lanes(), most), units=self.units,
             local_memory=self.local_memory, has_f64=self.has_f64, has_atomics=True,
             has_wide_atomics=self.has_wide_atomics,
         )
+
+    def _lanes(self) -> int:
+        given = os.environ.get(LANES, "")
+        if not given:
+            return 1 if self.kind == "CPU" else _LANES
+        lanes = int(given) if given.isdecimal() else 0
+        if lanes.bit_count() != 1:
+            raise BackendError(f"{LANES}={given!r}: it must be a power of 2, such as 1 or 64")
+        return lanes
 
 
 def _double_config(device: Any) -> int:

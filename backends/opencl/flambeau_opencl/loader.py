@@ -3,8 +3,8 @@
 The loader (ICD loader) reads the folder ``/etc/OpenCL/vendors``, in which each ``.icd`` file names
 a driver's library.  The PyPI package ``intel-opencl-rt`` puts its library into the environment, and
 its ``.icd`` files name a path of the machine where it was built.  So a folder of our own is written
-with the drivers of the system, those that came with pip, and Intel's, and the loader is told by
-the variable that it knows, ``OCL_ICD_VENDORS``.  Whoever has set that variable is not overridden.
+with the drivers that the loader finds by itself and Intel's, and the loader is told by the
+variable that it knows, ``OCL_ICD_VENDORS``.  Whoever has set that variable is not overridden.
 """
 
 from __future__ import annotations
@@ -60,28 +60,26 @@ def installed_library(distribution: str, name: str) -> Path | None:
 
 
 def _folders() -> list[Path]:
-    """Where the loader looks by itself: the system's folder, the environment's, pyopencl's own."""
-    from importlib.util import find_spec
+    """Where loaders look by themselves: the system's folder, and the environment's.
 
-    folders = [Path(os.environ.get("OPENCL_VENDOR_PATH") or SYSTEM_FOLDER)]
-    folders.append(Path(sys.prefix, "etc", "OpenCL", "vendors"))
-    spec = find_spec("pyopencl")
-    if spec is not None and spec.origin is not None:
-        folders.append(Path(spec.origin).parent / ".libs")
-    return folders
+    pyopencl's own loader finds drivers that lie beside it (PoCL's and oclgrind's wheels put them
+    there) whatever it is told.
+    """
+    return [
+        Path(os.environ.get("OPENCL_VENDOR_PATH") or SYSTEM_FOLDER),
+        Path(sys.prefix, "etc", "OpenCL", "vendors"),
+    ]
 
 
 def drivers(folders: Iterable[Path]) -> Iterable[tuple[str, str]]:
     """File name and library of each ``.icd`` file that names a library which may exist.
 
-    A library without a folder is searched by the system, unless it lies beside its file.
+    One without a folder does: the system searches for it.
     """
     for folder in folders:
         with suppress(OSError):
             for path in sorted(folder.glob("*.icd")):
                 library = path.read_text(errors="replace").strip()
-                if library and os.sep not in library and (folder / library).exists():
-                    library = str(folder / library)
                 if library and (os.sep not in library or os.path.exists(library)):
                     yield path.name, library
 

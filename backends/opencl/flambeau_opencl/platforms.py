@@ -17,10 +17,11 @@ from flambeau.backend import BackendError
 
 SELECTION: Final = "FLAMBEAU_OPENCL_DEVICE"
 _PLATFORM_NOT_FOUND: Final = -1001
-_KINDS: Final = (
-    (cl.device_type.GPU, "GPU"), (cl.device_type.ACCELERATOR, "accelerator"),
-    (cl.device_type.CPU, "CPU"),
-)
+_FLAGS: Final = {
+    "GPU": cl.device_type.GPU, "accelerator": cl.device_type.ACCELERATOR,
+    "CPU": cl.device_type.CPU,
+}
+KINDS: Final = (*_FLAGS, "device", "simulator")
 """In the order in which devices are numbered."""
 
 
@@ -58,13 +59,14 @@ def _devices_of(platform: Any) -> Iterable[Any]:
 
 def rank(device: Any) -> int:
     """The number of a device's kind in the order of preference."""
-    kinds = [n for n, (flag, _) in enumerate(_KINDS) if device.type & flag]
-    return kinds[0] if kinds else len(_KINDS)
+    return KINDS.index(kind_of(device))
 
 
 def kind_of(device: Any) -> str:
-    """A word for people: GPU, accelerator, CPU, or device."""
-    return next((word for flag, word in _KINDS if device.type & flag), "device")
+    """What a device is: one of :data:`KINDS`."""
+    if device.platform.name == "Oclgrind":  # says that it is everything at once
+        return "simulator"
+    return next((word for word, flag in _FLAGS.items() if device.type & flag), "device")
 
 
 def name_of(device: Any) -> str:

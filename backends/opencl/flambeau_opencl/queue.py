@@ -29,6 +29,7 @@ class Queue:
     Attributes:
         device, context, queue: of pyopencl.
         facts: what the device can do.
+        traits: what of it the generator is told.
         memory: its buffers.
         name: the device's name, for errors.
     """
@@ -38,8 +39,8 @@ class Queue:
         with told(self.name, "creation of a context"):
             self.context = cl.Context([device])
             self.queue = cl.CommandQueue(self.context, device)
-        self.context_number = self.context.int_ptr
         self.facts = Facts.of(device)
+        self.traits = self.facts.traits()
         self.memory = Memory.of(self.queue, self.name)
         self._kernels: list[PerThread] = []
         self._is_lost = False

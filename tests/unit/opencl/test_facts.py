@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("pyopencl")
 
+from flambeau.backend import BackendError
 from flambeau_opencl import facts
 from flambeau_opencl.facts import Facts
 
@@ -53,6 +54,25 @@ def test_groups_fit_the_device(
 ) -> None:
     traits = Facts.of(make_device("A", kind, max_work_group_size=most)).traits()
     assert (traits.group_size, traits.lanes) == (size, lanes)
+
+
+@pytest.mark.parametrize(("kind", "given", "lanes"), [
+    ("CPU", "64", 64), ("GPU", "1", 1), ("GPU", "4096", 1024), ("CPU", "", 1),
+])
+def test_lanes_can_be_set(
+    make_device: Any, monkeypatch: pytest.MonkeyPatch, kind: str, given: str, lanes: int
+) -> None:
+    monkeypatch.setenv("FLAMBEAU_OPENCL_LANES", given)
+    assert Facts.of(make_device("A", kind)).traits().lanes == lanes
+
+
+@pytest.mark.parametrize("given", ["0", "3", "-4", "many"])
+def test_lanes_must_be_a_power_of_2(
+    make_device: Any, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("FLAMBEAU_OPENCL_LANES", given)
+    with pytest.raises(BackendError, match=f"FLAMBEAU_OPENCL_LANES='{given}': .* power of 2"):
+        Facts.of(make_device("A")).traits()
 
 
 @pytest.mark.parametrize("change", [

@@ -74,15 +74,6 @@ def test_files_that_name_nothing_are_left_out(
     assert told() == {"flambeau-intel.icd": str(intel)}
 
 
-def test_a_library_beside_its_file_gets_its_folder(
-    system: Path, intel: Path, tmp_path: Path
-) -> None:
-    (system / "libpocl.so").write_bytes(b"")
-    (system / "pocl.icd").write_text("libpocl.so")
-    loader.show_drivers()
-    assert told()["pocl.icd"] == str(system / "libpocl.so")
-
-
 def test_nothing_is_set_without_an_installed_driver(
     system: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

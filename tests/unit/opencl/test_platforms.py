@@ -57,6 +57,13 @@ def test_a_device_of_no_known_kind_comes_last(
     assert names(platforms.all_devices())[-1] == "Odd"
 
 
+def test_a_simulator_comes_after_everything_else(
+    monkeypatch: pytest.MonkeyPatch, four: list[Any], make_device: Any
+) -> None:
+    install(monkeypatch, [make_device("Oclgrind Simulator", "ALL", "Oclgrind")], four)
+    assert names(platforms.all_devices())[-1] == "Oclgrind Simulator"
+
+
 def test_a_platform_without_hardware_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, four: list[Any], make_error: Any
 ) -> None:
