@@ -248,8 +248,9 @@ def result_layout(tensors: Sequence[Strided]) -> Layout:
 
 def _steps(strides: Sequence[Sequence[int]]) -> tuple[str, ...]:
     """Per tensor the strides that a kernel is written for; see :class:`Pointwise`."""
+    # Only the innermost stride matters to a compiler that vectorises: fewer kernels are built.
     return tuple(
-        "".join("0" if s == 0 else "1" if s == 1 and d == len(steps) - 1 else "?"
+        "".join(str(s) if s in (0, 1) and d == len(steps) - 1 else "?"
                 for d, s in enumerate(steps))
         for steps in strides)
 
