@@ -24,8 +24,8 @@ class OpenCLBackend(GeneratedBackend):
 
     def __init__(self) -> None:
         super().__init__()
-        self._devices = selected_devices()
-        self._queues = [Queue(device) for device in self._devices]
+        self._queues = [Queue(device) for device in selected_devices()]
+        self._are_several = len(self._queues) > 1
         if hasattr(os, "register_at_fork"):
             # A weak reference: a hook cannot be taken back, and must not keep the devices.
             os.register_at_fork(after_in_child=functools.partial(_lose, weakref.ref(self)))
@@ -38,7 +38,8 @@ class OpenCLBackend(GeneratedBackend):
     def alloc(self, nbytes: int, index: int) -> Any:
         """Memory from the device's pool; OpenCL aligns buffers for its widest vector type."""
         buffer = self._queues[index].memory.allocate(nbytes)
-        buffer.index = index  # asking OpenCL where it is takes longer than launching a kernel
+        if self._are_several:
+            buffer.index = index  # asking OpenCL where it is takes longer than launching a kernel
         return buffer
 
     def copy_in(self, buffer: Any, offset: int, data: memoryview, index: int) -> None:
@@ -70,8 +71,7 @@ class OpenCLBackend(GeneratedBackend):
 
     def index_of(self, buffer: Any) -> int:
         """The device that a buffer is on."""
-        index: int = buffer.index
-        return index
+        return buffer.index if self._are_several else 0
 
     # ---- facts -------------------------------------------------------------------------------
     def capabilities(self, index: int) -> Capabilities:
