@@ -218,10 +218,13 @@ class Kernel(Block):
             self.line(line)
 
     def atomic_add(self, buffer: Buffer, index: str, value: Value) -> None:
-        """Add to a real element that other work items add to as well."""
-        for line in self.dialect.atomic_add(
-                buffer.parameter, index, self.cast(value, buffer.register).text):
-            self.line(line)
+        """Add to an element that other work items add to as well; the parts of a complex one are
+        added one after the other."""
+        value = self.cast(value, buffer.register)
+        places = [f"2 * ({index})", f"2 * ({index}) + 1"] if value.is_complex else [index]
+        for place, part in zip(places, value.parts, strict=True):
+            for line in self.dialect.atomic_add(buffer.parameter, place, part):
+                self.line(line)
 
     def shared(self, register: Register, count: int, hint: str = "shared") -> str:
         """An array of the group."""

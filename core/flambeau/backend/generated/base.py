@@ -47,8 +47,10 @@ class GeneratedBackend(Backend):
     **attributes)`` and ``fresh(backend, *inputs, **attributes)``."""
 
     def __init__(self) -> None:
+        from flambeau.backend.generated.flags import Flags
         from flambeau.backend.generated.table import table_for
 
+        self.flags = Flags(self)
         self._programs: dict[tuple[int, Any], Any] = {}
         self.kernels = table_for(self)  # type: ignore[misc]  # of the instance: they know it
 
@@ -80,6 +82,17 @@ class GeneratedBackend(Backend):
     def index_of(self, buffer: Any) -> int:
         """The device that a buffer is on."""
         return 0
+
+    def check_flags(self, index: int) -> None:
+        """Raise what kernels found wrong, an index out of range.
+
+        An asynchronous backend calls this last in ``synchronize`` and ``copy_out``; it costs
+        nothing unless a kernel with checks ran.  For others it happens after each such kernel.
+
+        Raises:
+            IndexError: naming the op, the index, the dimension and its size.
+        """
+        self.flags.check(index)
 
     # ---- for the families --------------------------------------------------------------------
     def adopt(self, native: Strided) -> tuple[Strided, Any, int, Layout]:

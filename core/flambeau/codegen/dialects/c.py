@@ -12,6 +12,18 @@ from typing import Any, ClassVar, Literal
 from flambeau.codegen.dialects.base import Index, Parameter, Register
 from flambeau.codegen.dialects.clike import CLike
 
+_ATOMIC = """\
+static inline void fb_atomic_add_{0}({1} *p, long long i, {1} v) {{
+  {2} *a = ({2} *)(p + i), old = __atomic_load_n(a, __ATOMIC_RELAXED), new;
+  do {{
+    {1} x;
+    __builtin_memcpy(&x, &old, sizeof x);
+    x += v;
+    __builtin_memcpy(&new, &x, sizeof x);
+  }} while (!__atomic_compare_exchange_n(
+      a, &old, new, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}}"""
+
 
 class C(CLike):
     """C for the host's compiler."""
@@ -46,8 +58,10 @@ class C(CLike):
         "{ long long i; __builtin_memcpy(&i, &x, 8); return i; }",
         "fb_bits_double": "static inline double fb_bits_double(long long i) "
         "{ double x; __builtin_memcpy(&x, &i, 8); return x; }",
-        **{f"fb_atomic_add_{r}": f"#define fb_atomic_add_{r}(p, i, v) ((p)[i] += (v))"
-           for r in ("f32", "f64", "i32", "i64")},
+        **{f"fb_atomic_add_{r}": f"#define fb_atomic_add_{r}(p, i, v) "
+           "((void)__atomic_fetch_add((p) + (i), (v), __ATOMIC_RELAXED))" for r in ("i32", "i64")},
+        "fb_atomic_add_f32": _ATOMIC.format("f32", "float", "int"),
+        "fb_atomic_add_f64": _ATOMIC.format("f64", "double", "long long"),
         "fb_load_f16": "static inline float fb_load_f16(const unsigned short *p, long long i) "
         "{ _Float16 h; __builtin_memcpy(&h, p + i, 2); return (float)h; }",
         "fb_store_f16": "static inline void fb_store_f16(unsigned short *p, long long i, float v) "
