@@ -27,10 +27,11 @@ __all__ = ["CALLABLE", "PARAMETERS", "Precision", "complex_definition", "definit
 _MODULES: Final = {
     "exponential": ("exp", "exp2", "expm1", "half_exp"),
     "logarithm": ("log", "log1p", "log2"),
-    "power": ("pow",),
-    "inverse_trigonometric": ("atan", "atan2"),
+    "power": ("pow", "rsqrt"),
+    "inverse_trigonometric": ("acos", "asin", "atan", "atan2"),
+    "gamma": ("lgamma",),
     "error_function": ("erf", "erfc"),
-    "hyperbolic": ("tanh",),
+    "hyperbolic": ("acosh", "asinh", "atanh", "cosh", "sinh", "tanh"),
     "trigonometric": ("sin", "cos", "tan", "sin_large", "cos_large", "tan_large"),
 }
 _MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}

@@ -62,8 +62,7 @@ def _sqrt(name: str, re: str, im: str) -> str:
 def _log_magnitude(name: str, re: str, im: str) -> str:
     """Bind ``name`` = log(|z|); near 1 from |z|**2 - 1, which does not cancel there."""
     return (
-        _sorted(name, re, im)
-        + f"{name}_rest = {name}_small * {name}_small;"
+        _sorted(name, re, im) + f"{name}_rest = {name}_small * {name}_small;"
         f"{name}_square = fma({name}_large - 1.0, {name}_large + 1.0, {name}_rest);"
         f"{name}_is_near = {name}_large < 2.0 && {name}_large > 0.5;"
         f"{name}_far = log({name}_large) + 0.5 * log1p({name}_ratio * {name}_ratio);"

@@ -79,4 +79,9 @@ def power(fmt: Format) -> str:
     )
 
 
-TEXTS: Final[dict[str, Text]] = {"pow": power}
+def rsqrt(fmt: Format) -> str:
+    """Rounded twice."""
+    return "1.0 / sqrt(x)"
+
+
+TEXTS: Final[dict[str, Text]] = {"pow": power, "rsqrt": rsqrt}

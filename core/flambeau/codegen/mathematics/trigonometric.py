@@ -52,7 +52,8 @@ def reduced(fmt: Format) -> str:
     return (
         nearest_integer(fmt, TWO_OVER_PI, "y", "q")
         + f"r_1 = fma(q_f, -{first}, y); r_2 = fma(q_f, {_negative(second)}, r_1);"
-        f"lost = fma(q_f, {_negative(second)}, r_1 - r_2);"
+        "step = r_1 - r_2; step_l = (r_1 - step) - r_2;"
+        f"lost = fma(q_f, {_negative(second)}, step) + step_l;"
         f"r_3 = fma(q_f, {_negative(third)}, lost); r = r_2 + r_3; r_l = (r_2 - r) + r_3;"
     )
 
@@ -91,7 +92,8 @@ def _tangent(fmt: Format) -> str:
     return (
         "z = r * r; w = fma(-0.5, z, 1.0);"
         f"s = r + fma(r * z, {horner('z', SIN[fmt.name])}, r_l * w);"
-        f"c = w + fma(z * z, {horner('z', COS[fmt.name])}, fma(-0.5, z, 1.0 - w) - r * r_l);"
+        "w_l = fma(-0.5, z, 1.0 - w) - fma(0.5, fma(r, r, -z), r * r_l);"
+        f"c = w + fma(z * z, {horner('z', COS[fmt.name])}, w_l);"
         "even = (q & 1) == 0; value = (even ? s : -c) / (even ? c : s);"
     )
 
