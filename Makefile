@@ -84,6 +84,12 @@ $(STAMPS)/opencl: $(STAMPS)/base
 	@$(FIND_OPENCL) || { echo "no OpenCL driver was found, and none could be installed"; exit 1; }
 	@touch $@
 
+# A device that simulates kernels and finds races and accesses out of bounds.
+$(STAMPS)/oclgrind: $(STAMPS)/opencl
+	@echo "==> installing oclgrind"
+	@$(PIP) "pyopencl[oclgrind]"
+	@touch $@
+
 $(STAMPS)/torch: $(STAMPS)/dev
 	@echo "==> installing torch, to compare with"
 	@$(PIP) torch==2.13.0

@@ -48,7 +48,9 @@ class OpenCLBackend(GeneratedBackend):
 
     def copy_out(self, buffer: Any, offset: int, nbytes: int, index: int) -> memoryview:
         """Read host bytes behind all that was enqueued."""
-        return self._queues[index].read(buffer, offset, nbytes)
+        data = self._queues[index].read(buffer, offset, nbytes)
+        self.check_flags(index)
+        return data
 
     def copy_device(
         self, to: Any, to_offset: int, source: Any, source_offset: int, nbytes: int, index: int
@@ -59,6 +61,7 @@ class OpenCLBackend(GeneratedBackend):
     def synchronize(self, index: int) -> None:
         """Wait for the queue."""
         self._queues[index].finish()
+        self.check_flags(index)
 
     def empty_cache(self) -> None:
         """Give the memory that the pools hold back to the devices."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import pyopencl as cl
@@ -50,7 +50,7 @@ class PerThread(threading.local):
 
 def launcher(
     own: PerThread, parameters: Sequence[Parameter], queue: Any, group_size: int,
-    failed: Callable[[Any], BaseException],
+    failed: Callable[[Any, Callable[[], Any]], None],
 ) -> Launch:
     """The function that launches a kernel.
 
@@ -59,7 +59,7 @@ def launcher(
         parameters: in order; a number's type is a key of :data:`CHARACTERS`.
         queue: where it is enqueued.
         group_size: work items per group.
-        failed: makes an exception from a ``pyopencl.Error``.
+        failed: is given a ``pyopencl.Error`` and what enqueues again; raises unless that helps.
     """
     signature = "".join("*" if p.is_buffer else CHARACTERS[p.type] for p in parameters)
     return _maker(signature)(own, queue, group_size, (group_size,), failed)
@@ -69,7 +69,8 @@ def launcher(
 def _maker(signature: str) -> Callable[..., Launch]:
     """Makes launch functions of a signature: "*" for a buffer, else the character of a number."""
     scope: dict[str, Any] = {
-        "enqueue": cl.enqueue_nd_range_kernel, "Error": cl.Error, "pack": struct.pack}
+        "enqueue": cl.enqueue_nd_range_kernel, "Error": cl.Error, "pack": struct.pack,
+        "partial": partial}
     exec(_text(signature), scope)
     maker: Callable[..., Launch] = scope["make"]
     return maker
@@ -92,6 +93,6 @@ def _text(signature: str) -> str:
         *steps,
         "            enqueue(queue, kernel, (groups * size,), local)",
         "        except Error as error:",
-        "            raise failed(error) from error",
+        "            failed(error, partial(enqueue, queue, kernel, (groups * size,), local))",
         "    return launch",
     ])

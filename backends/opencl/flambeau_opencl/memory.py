@@ -72,7 +72,7 @@ class Memory:
         except cl.Error as error:
             if not is_out_of_memory(error):
                 raise translated(error, self._name, f"allocation of {nbytes} bytes") from error
-        self._free()
+        self.free()
         try:
             return self._allocate(nbytes)
         except cl.Error as error:
@@ -88,16 +88,18 @@ class Memory:
         if self._held() > self._bound or pool.managed_bytes + nbytes > self._total:
             pool.free_held()
         if pool.active_bytes + nbytes > self._total:
-            self._free()
+            self.free()
             if pool.active_bytes + nbytes > self._total:
                 raise self._out_of_memory(nbytes, "was emptied")
 
-    def _free(self) -> None:
-        gc.collect()  # tensors in cycles hold memory that nobody uses
-        self._pool.free_held()
 
     def empty(self) -> None:
         """Give what the pool holds back to the device."""
+        self._pool.free_held()
+
+    def free(self) -> None:
+        """Find memory: that of tensors in cycles, too, which nobody uses any more."""
+        gc.collect()
         self._pool.free_held()
 
     def statistics(self) -> Statistics:

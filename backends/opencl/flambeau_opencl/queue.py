@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyopencl as cl
 
 from flambeau.backend import BackendError
 from flambeau.backend.generated import KernelSource
-from flambeau_opencl.errors import told, translated
+from flambeau_opencl.errors import is_out_of_memory, told, translated
 from flambeau_opencl.facts import Facts
 from flambeau_opencl.launch import Launch, PerThread, launcher
 from flambeau_opencl.memory import Memory
@@ -104,8 +105,6 @@ class Queue:
         name, size = source.name, source.group_size
         program = build(
             self.context, self.device, name, source.text, self.facts.options, self.facts.identity)
-        action = f"launch of the kernel {name!r}"
-
         def kernel() -> Any:
             self.check()  # a thread of a forked child comes here, too
             with told(self.name, f"creation of the kernel {name!r}"):
@@ -115,7 +114,19 @@ class Queue:
         self._check_group_size(own.parts[0], name, size)
         self._kernels.append(own)
         return launcher(
-            own, source.parameters, self.queue, size, lambda e: translated(e, self.name, action))
+            own, source.parameters, self.queue, size,
+            lambda error, again: self._recover(error, again, f"launch of the kernel {name!r}"))
+
+    def _recover(self, error: Any, again: Callable[[], Any], action: str) -> None:
+        """Try a second time with an empty pool, if memory is short.
+
+        Some drivers only find memory for a buffer when a kernel uses it.
+        """
+        if not is_out_of_memory(error):
+            raise translated(error, self.name, action) from error
+        self.memory.free()
+        with told(self.name, action):
+            again()
 
     def _check_group_size(self, kernel: Any, name: str, size: int) -> None:
         most = kernel.get_work_group_info(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 
 pytest.importorskip("pyopencl")
 
-from flambeau.backend import BackendError
+from flambeau.backend import BackendError, OutOfMemoryError
 from flambeau.backend.generated import KernelSource, Parameter
 from flambeau_opencl import launch
+from flambeau_opencl.queue import Queue
 
 TYPES = {
     "i8": ("char", np.int8), "u8": ("uchar", np.uint8), "i16": ("short", np.int16),
@@ -91,21 +94,74 @@ def test_a_wrong_number_of_arguments_is_refused(backend: Any) -> None:
         backend.launch(handle, 1, [7], 0)
 
 
-def test_a_launch_that_the_driver_refuses_is_told(make_error: Any) -> None:
+class FakeKernel:
+    """A kernel that takes any arguments."""
+
+    def take(self, given: Any) -> None: ...
+
+    _set_arg_multi = _set_arg_buf_pack_multi = _set_arg_buf_multi = take
+
+
+@pytest.fixture
+def launch_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Launches a kernel on a queue of a device that fails with these errors, one by one."""
+
+    def launch_on(errors: list[Exception]) -> tuple[list[Any], list[str]]:
+        """What was enqueued, and how often the memory was emptied."""
+        enqueued: list[Any] = []
+        emptied: list[str] = []
+
+        def enqueue(*given: Any) -> None:
+            enqueued.append(given)
+            if errors:
+                raise errors.pop(0)
+
+        monkeypatch.setattr(launch.cl, "enqueue_nd_range_kernel", enqueue)
+        launch._maker.cache_clear()
+        queue = object.__new__(Queue)
+        queue.name = "a device"
+        queue.memory = SimpleNamespace(free=lambda: emptied.append("once"))
+        function = launch.launcher(
+            launch.PerThread(FakeKernel), [Parameter("to", "i32", True)], "queue", 8,
+            lambda error, again: queue._recover(error, again, "launch of the kernel 'add'"))
+        function(3, ["buffer"])
+        return enqueued, emptied
+
+    yield launch_on
+    launch._maker.cache_clear()
+
+
+def test_a_launch_is_enqueued_once(launch_on: Any) -> None:
+    [(queue, kernel, size, local)], emptied = launch_on([])
+    assert (queue, type(kernel), size, local) == ("queue", FakeKernel, (24,), (8,))
+    assert emptied == []
+
+
+def test_a_launch_that_the_driver_refuses_names_the_kernel(
+    launch_on: Any, make_error: Any
+) -> None:
     cause = make_error(-38)
-
-    class Kernel:
-        _set_arg_buf_pack_multi = _set_arg_buf_multi = None
-
-        def _set_arg_multi(self, given: Any) -> None:
-            raise cause
-
-    function = launch.launcher(
-        launch.PerThread(Kernel), [Parameter("to", "i32", True)], None, 1,
-        lambda error: BackendError(f"launch failed: {error}"))
-    with pytest.raises(BackendError, match="launch failed: .*INVALID_MEM_OBJECT") as caught:
-        function(1, [None])
+    with pytest.raises(BackendError, match="launch of the kernel 'add' failed") as caught:
+        launch_on([cause])
+    assert "INVALID_MEM_OBJECT" in str(caught.value)
     assert caught.value.__cause__ is cause
+
+
+def test_a_launch_without_memory_is_tried_again_with_an_empty_pool(
+    launch_on: Any, make_error: Any
+) -> None:
+    [first, second], emptied = launch_on([make_error(-4, "MemoryError")])
+    assert first == second
+    assert emptied == ["once"]
+
+
+def test_a_launch_that_finds_no_memory_twice_is_out_of_memory(
+    launch_on: Any, make_error: Any
+) -> None:
+    errors = [make_error(-4, "MemoryError"), make_error(-4, "MemoryError")]
+    with pytest.raises(OutOfMemoryError, match="launch of the kernel 'add'"):
+        launch_on(errors)
+    assert errors == []
 
 
 def test_threads_do_not_mix_up_each_others_arguments(backend: Any) -> None:
