@@ -162,9 +162,10 @@ class CLike(Dialect):
     """A word that promises that buffers do not overlap; outputs may be inputs, so there is none."""
 
     def declarations(self, parameters: Sequence[Parameter]) -> list[str]:
-        """A kernel's parameters."""
+        """A kernel's parameters; a bool comes as a byte, because OpenCL C allows nothing else."""
         return [
-            self.buffer(p) if p.is_buffer else f"const {self.types[p.type]} {p.name}"
+            self.buffer(p) if p.is_buffer
+            else f"const {self.types['u8' if p.type == 'bool' else p.type]} {p.name}"
             for p in parameters
         ]
 

@@ -250,7 +250,8 @@ def _refused(forward: Forward, sample: Any) -> None:
     carry = Carrier(forward.config.place)
     try:
         result = forward.op.function(*carry(sample.args), **carry(sample.kwargs))
-        forward.config.backend.synchronize(forward.config.index)
+        if forward.config.capabilities.asynchronous:  # only then may the call itself succeed
+            forward.config.backend.synchronize(forward.config.index)
     except sample.error as error:
         matches = re.search(sample.match, str(error)) is not None
         if not matches and isinstance(error, UnsupportedDtypeError):
