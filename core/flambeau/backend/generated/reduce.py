@@ -1,0 +1,380 @@
+"""Reductions: primitives with a reduction formula, and composites that are one.
+
+How the work is dealt out depends on shapes and strides alone, never on how many units a device
+has: equal calls give equal bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from flambeau import dtypes
+from flambeau.backend import KernelTable, Strided
+from flambeau.backend.generated.pointwise import PLANS_AT_MOST, registers
+from flambeau.codegen.category import Category
+from flambeau.codegen.dialects.base import Index
+from flambeau.codegen.kernels.indexing import Walk, collapse, in_memory_order, index_register
+from flambeau.codegen.kernels.reduce import BLOCK, MEMORY, Form, Reduce
+from flambeau.codegen.kernels.states import Argument, Formula, State
+from flambeau.codegen.reduction import ArgReduction, Reduction, parse_reduction
+from flambeau.dtypes import dtype
+from flambeau.layout import Layout
+from flambeau.promotion import reduced_dims, reduced_shape
+from flambeau.registry import all_ops
+
+if TYPE_CHECKING:
+    from flambeau.backend.generated.base import GeneratedBackend, Traits
+
+CHUNK: Final = 32768
+"""Elements that a work item, or a group, reduces at least where a result has several chunks."""
+CHUNKS_AT_MOST: Final = 1024
+"""Per result."""
+ENOUGH: Final = 64
+"""Results, or strips of columns, that occupy a device without further division."""
+MANY: Final = 1 << 15
+"""Work items that occupy a device on which each goes through columns of its own."""
+ACCUMULATORS: Final = 16
+"""Of a work item along a run: independent additions, and vectors."""
+COLUMNS: Final = 512
+"""Numbers that a work item keeps of neighbouring results."""
+SHORT: Final = 64
+"""Runs below this length are not worth several accumulators, nor a group."""
+
+ARGUMENTS: Final = {
+    "argmax": "init: lowest; take: x > acc || isnan(x) && !isnan(acc)",
+    "argmin": "init: highest; take: x < acc || isnan(x) && !isnan(acc)",
+}
+"""Reductions that op records give a name."""
+
+
+States: TypeAlias = Callable[
+    [dtype, dtype | None, Index], tuple[State, tuple[dtype, ...]] | None]
+
+
+class Step(NamedTuple):
+    """One launch; temporary buffers lie between two of them."""
+
+    handle: Any
+    groups: int
+    scalars: tuple[int, ...]
+
+
+class Plan(NamedTuple):
+    """What a call does, for tensors of certain layouts and dtypes."""
+
+    steps: tuple[Step, ...]
+    parts: tuple[int, ...]
+    """Bytes of the temporary buffers."""
+    layouts: tuple[Layout, ...]
+    """Of the results."""
+    outs: tuple[dtype, ...]
+    nbytes: tuple[int, ...]
+    kept: tuple[Layout, ...]
+    """The layouts whose identities stand in the plan's key."""
+
+
+class Split(NamedTuple):
+    """How elements are dealt out; see :class:`Reduce`."""
+
+    form: Form
+    width: int
+    per_chunk: int
+    """Units in a chunk."""
+    pieces: int
+    """Per run."""
+    piece: int
+    """Elements."""
+    units: int
+
+    @property
+    def chunks(self) -> int:
+        """Per result."""
+        return max(1, -(-self.units // max(1, self.per_chunk)))
+
+
+class Reducer:
+    """The kernels of one reduction.
+
+    Args:
+        states: makes the state and the results' dtypes from the elements' dtype, the (first)
+            result's if it is given, and the type of indices; None declines.
+    """
+
+    def __init__(self, backend: GeneratedBackend, name: str, states: States) -> None:
+        self.backend, self.name, self.states = backend, name, states
+        self.plans: dict[tuple[Any, ...], Plan] = {}
+
+    def run(
+        self, x: Strided, dim: Any, keepdim: bool, outs: tuple[Strided, ...] | None,
+        numbers: Sequence[float] = (),
+    ) -> Any:
+        """Reduce; gives the results, new ones if there are none."""
+        backend = self.backend
+        index = backend.index_of(x.buffer)
+        if dim.__class__ is list:
+            dim = tuple(dim)
+        layouts = tuple(out.layout for out in outs) if outs else None
+        given = [(id(out.layout), out.dtype) for out in outs or ()]
+        key = (id(x.layout), x.dtype, dim, keepdim, index, *given)
+        plan = self.plans.get(key)
+        if plan is None:
+            made = self.plan(x, dim, keepdim, layouts, outs[0].dtype if outs else None, index)
+            if made is None:
+                return NotImplemented
+            if len(self.plans) >= PLANS_AT_MOST:
+                self.plans.clear()
+            plan = self.plans[key] = made
+        results = [out.buffer for out in outs] if outs else [
+            backend.alloc(n, index) for n in plan.nbytes]
+        parts = [backend.alloc(n, index) for n in plan.parts]
+        before, last = [x.buffer], len(plan.steps) - 1
+        for k, step in enumerate(plan.steps):
+            after = results if k == last else parts
+            backend.launch(
+                step.handle, step.groups, [*before, *after, *step.scalars, *numbers], index)
+            before = after
+        if outs:
+            return outs
+        return tuple(map(Strided, results, plan.outs, plan.layouts))
+
+    # ---- planning ----------------------------------------------------------------------------
+    def plan(
+        self, x: Strided, dim: Any, keepdim: bool, layouts: tuple[Layout, ...] | None,
+        out: dtype | None, index: int,
+    ) -> Plan | None:
+        """Look at the tensors, and compile."""
+        layout, traits = x.layout, self.backend.traits(index)
+        dims = reduced_dims(dim, layout.ndim)
+        reduced = range(layout.ndim) if dims is None else dims
+        kept = [d for d in range(layout.ndim) if d not in reduced]
+        register = index_register(layout.numel, [
+            (o.offset, o.shape, o.strides) for o in (layout, *(layouts or ()))])
+        found = self.states(x.dtype, out, register)
+        if found is None:
+            return None
+        state, outs = found
+        shape = reduced_shape(layout.shape, dims, keepdim)
+        results = layouts or (Layout.contiguous(shape),) * len(outs)
+        out_strides = [
+            [r.strides[d] for d in kept] if keepdim else r.strides
+            for r in results]
+        walk = in_memory_order(
+            [layout.shape[d] for d in kept],
+            [[layout.strides[d] for d in kept], *out_strides])
+        over = (collapse if state.is_ordered else in_memory_order)(
+            [layout.shape[d] for d in sorted(reduced)],
+            [[layout.strides[d] for d in sorted(reduced)]])
+        task = Task(state, x.dtype, outs, walk, over,
+                    (layout.offset, *(r.offset for r in results)), prod(over.sizes), register)
+        steps, parts = self.steps(task, traits, index) if prod(walk.sizes) else ((), ())
+        nbytes = tuple(r.span() * o.itemsize for r, o in zip(results, outs, strict=True))
+        return Plan(steps, parts, results, outs, nbytes, (layout, *results))
+
+    def steps(
+        self, task: Task, traits: Traits, index: int
+    ) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+        """One launch, or two with partial states between them."""
+        split = split_for(task, traits)
+        if split.chunks == 1:
+            return (self.step(task, split, traits, index),), ()
+        first = self.step(task.without_outs(), split, traits, index)
+        rest = task.of_parts(split.chunks)
+        last = self.step(rest, split_for(rest, traits, True), traits, index)
+        number = split.chunks * prod(task.kept.sizes)
+        sizes = tuple(number * MEMORY[r].itemsize for r in task.state.registers)
+        return (first, last), sizes
+
+    def step(self, task: Task, split: Split, traits: Traits, index: int) -> Step:
+        """Compile one launch and list its numbers."""
+        results = prod(task.kept.sizes)
+        marks = tuple(_marks(s) for s in task.kept.strides)
+        over = _marks(task.over.strides[0])
+        columns = task.kept.sizes[-1] if split.form == "column" else 1
+        strips = -(-columns // split.width) if split.form == "column" else 1
+        share = results // columns * strips
+        size = split.width if split.form == "group" else (
+            1 if split.width > 1 else traits.group_size)
+        spec = Reduce(
+            self.name, task.state, task.element, task.outs, split.form, split.width, marks, over,
+            task.state.rounds and split.form != "group" and _steps_of(task, split) > BLOCK,
+            split.chunks > 1, split.pieces > 1, task.index, size)
+        handle = self.backend.program(spec, lambda: spec.source(self.backend.dialect), index)
+        count = share * split.chunks
+        run = (task.over.sizes or (1,))[-1]
+        scalars = (
+            count, share, results, split.units, split.per_chunk, split.pieces, split.piece, run,
+            task.n, columns, strips, *task.offsets, *task.kept.sizes[1:],
+            *_given(task.kept.strides, marks), *task.over.sizes[1:],
+            *_given(task.over.strides, (over,)))
+        groups = count if split.form == "group" else -(-count // size)
+        return Step(handle, groups, scalars)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A reduction of one launch.
+
+    Attributes:
+        element: type of the elements; None for partial states.
+        outs: types of the results; none if partial states are written.
+        kept: the walk over the results: strides of the input, then of the results.
+        over: the walk over the elements of a result.
+        offsets: of the tensors.
+        n: elements that a result comes from.
+        index: type of indices.
+    """
+
+    state: State
+    element: dtype | None
+    outs: tuple[dtype, ...]
+    kept: Walk
+    over: Walk
+    offsets: tuple[int, ...]
+    n: int
+    index: Index
+
+    def without_outs(self) -> Task:
+        """As the first of two launches."""
+        kept = Walk(self.kept.sizes, self.kept.strides[:1])
+        return Task(self.state, self.element, (), kept, self.over, self.offsets[:1], self.n,
+                    self.index)
+
+    def of_parts(self, chunks: int) -> Task:
+        """As the second of two launches: partial states of all results, chunk by chunk."""
+        strides = Layout.contiguous(self.kept.sizes).strides
+        kept = in_memory_order(self.kept.sizes, [strides, *self.kept.strides[1:]])
+        over = Walk((chunks,), ((prod(self.kept.sizes),),))
+        return Task(
+            self.state, None, self.outs, kept, over, (0, *self.offsets[1:]), self.n,
+            self.index)
+
+
+def split_for(task: Task, traits: Traits, is_last: bool = False) -> Split:
+    """How to deal out the elements; all of a result to one item or group in a last launch."""
+    sizes = task.over.sizes or (1,)
+    n, run = prod(sizes), sizes[-1]
+    across = task.over.strides[0][-1] if task.over.sizes else 1
+    step = task.kept.strides[0][-1] if task.kept.sizes else 0
+    if step == 1 and across != 1 and n:
+        return _columns(task, traits, n, is_last)
+    results = prod(task.kept.sizes)
+    form: Form = "row"
+    width, enough = ACCUMULATORS if run >= SHORT else 1, ENOUGH
+    if traits.lanes > 1 and run >= SHORT:
+        form, width, enough = "group", traits.lanes, ENOUGH * 8
+    if is_last or results >= enough or n < 2 * CHUNK:
+        return Split(form, width, n // max(1, run), 1, run, n // max(1, run))
+    piece = max(CHUNK, -(-n // CHUNKS_AT_MOST))
+    pieces = max(1, -(-run // piece))
+    units = n // run * pieces
+    per_chunk = max(1, piece // run, -(-units // CHUNKS_AT_MOST))
+    return Split(form, width, per_chunk, pieces, min(piece, run), units)
+
+
+def _columns(task: Task, traits: Traits, n: int, is_last: bool) -> Split:
+    """For results that are neighbours while their elements are not."""
+    columns = task.kept.sizes[-1]
+    results = prod(task.kept.sizes)
+    if traits.lanes > 1:  # neighbouring items read neighbouring columns
+        rows = 1 if is_last else max(BLOCK, -(-n * results // MANY), -(-n // CHUNKS_AT_MOST))
+        run = task.over.sizes[-1]
+        units = n // run
+        return Split("row", 1, units if is_last else max(1, rows // run), 1, run, units)
+    width = min(COLUMNS // len(task.state.registers), 1 << (columns.bit_length() - 1))
+    strips = results // columns * -(-columns // width)
+    if is_last or strips >= ENOUGH:
+        return Split("column", width, n, 1, 1, n)
+    rows = max(BLOCK, 2 * CHUNK // width, -(-n // CHUNKS_AT_MOST))
+    return Split("column", width, rows, 1, 1, n)
+
+
+def _steps_of(task: Task, split: Split) -> int:
+    """Elements that one accumulator takes in a row."""
+    n = prod(task.over.sizes)
+    if split.form == "column":
+        return min(split.per_chunk, n)
+    return min(split.piece, n) // split.width
+
+
+def _marks(strides: Sequence[int]) -> str:
+    """The strides that a kernel is written for; see :class:`Reduce`."""
+    return "".join(
+        "0" if s == 0 else "1" if s == 1 and d == len(strides) - 1 else "?"
+        for d, s in enumerate(strides))
+
+
+def _given(strides: Sequence[Sequence[int]], marks: Sequence[str]) -> list[int]:
+    """The strides that a kernel is given."""
+    return [s for steps, known in zip(strides, marks, strict=True)
+            for s, mark in zip(steps, known, strict=True) if mark == "?"]
+
+
+# ---- which reductions ----------------------------------------------------------------------------
+def formula(
+    reduction: Reduction, result: Callable[[dtype], dtype] | None = None,
+    numbers: tuple[str, ...] = (),
+) -> States:
+    """The states of a formula; ``result`` gives the result's dtype, None where it declines."""
+
+    def states(
+        element: dtype, out: dtype | None, index: Index
+    ) -> tuple[State, tuple[dtype, ...]] | None:
+        what = out or (result or accumulated)(element)
+        floating, integer = registers([element], what)
+        attributes = dict.fromkeys(numbers, Category.FLOATING)
+        category = reduction.infer(element.category, attributes).state
+        return Formula(floating, integer, reduction, category, numbers), (what,)
+
+    return states
+
+
+def argument(reduction: ArgReduction, gives_value: bool = False) -> States:
+    """The states of a reduction to an index."""
+
+    def states(
+        element: dtype, out: dtype | None, index: Index
+    ) -> tuple[State, tuple[dtype, ...]]:
+        floating, integer = registers([element], element)
+        category = reduction.infer(element.category).state
+        state = Argument(floating, integer, reduction, category, index, gives_value)
+        return state, (element, dtypes.int64) if gives_value else (dtypes.int64,)
+
+    return states
+
+
+def accumulated(element: dtype) -> dtype:
+    """What sums of a dtype are: of integers and bools int64."""
+    return dtypes.int64 if element.category < 2 else element
+
+
+def primitive(backend: GeneratedBackend, name: str, states: States) -> tuple[Any, Any]:
+    """The out form and the fresh form of a reduction ``(self, dim, keepdim)``."""
+    reducer = Reducer(backend, name, states)
+
+    def out_form(out: Strided, x: Strided, dim: Any = None, keepdim: bool = False) -> None:
+        reducer.run(x, dim, keepdim, (out,))
+
+    def fresh(x: Strided, dim: Any = None, keepdim: bool = False) -> Any:
+        return reducer.run(x, dim, keepdim, None)[0]
+
+    return out_form, fresh
+
+
+def table(backend: GeneratedBackend) -> KernelTable:
+    """The kernels of all ops whose record has a reduction, and of composites that are one."""
+    result = KernelTable()
+    for op in all_ops():
+        if op.reduction is None:
+            continue
+        parsed = parse_reduction(ARGUMENTS.get(op.reduction, op.reduction))
+        states = argument(parsed) if isinstance(parsed, ArgReduction) else formula(
+            parsed, None if op.name in ("sum", "prod") else _same)
+        result.out[op.name], result.fresh[op.name] = primitive(backend, op.name, states)
+    return result
+
+
+def _same(element: dtype) -> dtype:
+    return element
