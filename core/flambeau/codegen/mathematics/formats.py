@@ -64,12 +64,9 @@ def horner(variable: str, coefficients: Sequence[float]) -> str:
 
 
 def nearest_integer(fmt: Format, factor: str, x: str, name: str) -> str:
-    """Bind ``name`` to the integer nearest to ``factor * x``, and ``name_f`` to it as a float.
-
-    The float is never -0.0.
-    """
+    """Bind ``name`` to the integer nearest to ``factor * x``, and ``name_f`` to it as a float."""
     if fmt.is_single:
-        return f"{name} = to_integer(round({x} * {factor})); {name}_f = to_floating({name});"
+        return f"{name}_f = round({x} * {factor}); {name} = to_integer({name}_f);"
     return (
         f"{name}_s = fma({x}, {factor}, {SHIFTER!r}); {name}_f = {name}_s - {SHIFTER!r};"
         f"{name} = as_bits({name}_s) - {SHIFTER_BITS};"

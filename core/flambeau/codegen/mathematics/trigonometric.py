@@ -43,15 +43,24 @@ COS: Final = {
 
 
 def reduced(fmt: Format) -> str:
-    """Bind ``q``, and ``r`` in two parts, for y = |x| below the limit.
+    """Bind ``q`` and ``r`` for y = |x| below the limit.
 
     ``y - q * first`` is exact: both are multiples of the first part's last place, and their
-    difference is below 2.  The error of the second step is caught, and added with the third.
+    difference is below 2.
     """
     first, second, third = HALF_PI_PARTS[fmt.name]
     return (
         nearest_integer(fmt, TWO_OVER_PI, "y", "q")
         + f"r_1 = fma(q_f, -{first}, y); r_2 = fma(q_f, {_negative(second)}, r_1);"
+        f"r = fma(q_f, {_negative(third)}, r_2);"
+    )
+
+
+def reduced_in_two_parts(fmt: Format) -> str:
+    """Bind ``r_l`` as well: the error of the second step is caught, and added with the third."""
+    _, second, third = HALF_PI_PARTS[fmt.name]
+    head, _, _ = reduced(fmt).rpartition("r = ")
+    return head + (
         "step = r_1 - r_2; step_l = (r_1 - step) - r_2;"
         f"lost = fma(q_f, {_negative(second)}, step) + step_l;"
         f"r_3 = fma(q_f, {_negative(third)}, lost); r = r_2 + r_3; r_l = (r_2 - r) + r_3;"
@@ -104,8 +113,9 @@ def _odd(fmt: Format) -> str:
 
 
 def _small(fmt: Format, name: str, kernel: Text, result: str) -> str:
+    reduction = reduced_in_two_parts if kernel is _tangent else reduced
     return (
-        "y = abs(x);" + reduced(fmt) + kernel(fmt)
+        "y = abs(x);" + reduction(fmt) + kernel(fmt)
         + f"y < {LIMITS[fmt.name]!r} ? {result} : {name}_large(x)"
     )  # fmt: skip
 
