@@ -1,0 +1,105 @@
+"""The backend: device methods and launches through wgpu-py."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import wgpu
+
+from flambeau.backend import Capabilities, dtypes
+from flambeau.backend.generated import GeneratedBackend, KernelSource, Traits
+from flambeau_wgpu.adapters import opened, selected
+from flambeau_wgpu.dialect import Wgsl
+from flambeau_wgpu.queue import Memory, Program, Queue
+
+GROUP: int = 64
+"""Work items in a group."""
+
+
+class WgpuBackend(GeneratedBackend):
+    """Every adapter of WebGPU, opened when it is first used."""
+
+    name = "wgpu"
+    dialect = Wgsl()
+    _capabilities = Capabilities(
+        dtypes=frozenset({
+            dtypes.bool, dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64,
+            dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.complex64}),
+        asynchronous=True, thread_safe=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._adapters = selected()
+        self._queues: dict[int, Queue] = {}
+
+    def queue(self, index: int) -> Queue:
+        """The device of an adapter."""
+        found = self._queues.get(index)
+        if found is None:
+            found = self._queues[index] = Queue(opened(self._adapters[index]), index)
+        return found
+
+    # ---- facts -------------------------------------------------------------------------------
+    def device_count(self) -> int:
+        """The adapters that were found when the backend was loaded."""
+        return len(self._adapters)
+
+    def traits(self, index: int) -> Traits:
+        """A CPU's work items do best alone; a GPU's share their work through local memory."""
+        is_cpu = self._adapters[index].info["adapter_type"] == "CPU"
+        return Traits(
+            group_size=GROUP, lanes=1 if is_cpu else GROUP,
+            local_memory=self._adapters[index].limits["max-compute-workgroup-storage-size"],
+            has_f64=False)
+
+    def capabilities(self, index: int) -> Capabilities:
+        """All dtypes without double precision, which WGSL has not."""
+        return self._capabilities
+
+    def device_info(self, index: int) -> dict[str, str]:
+        """The adapter, its driver, and the library."""
+        info = self._adapters[index].info
+        return {"name": f"{info['device']} ({info['backend_type']})",
+                "driver": info["description"], "library": f"wgpu {wgpu.__version__}"}
+
+    # ---- memory ------------------------------------------------------------------------------
+    def alloc(self, nbytes: int, index: int) -> Memory:
+        """A buffer of whole words."""
+        return self.queue(index).allocate(nbytes)
+
+    def copy_in(self, buffer: Memory, offset: int, data: memoryview, index: int) -> None:
+        """Write bytes."""
+        self.queue(index).write(buffer, offset, data.cast("B"))
+
+    def copy_out(self, buffer: Memory, offset: int, nbytes: int, index: int) -> memoryview:
+        """Read bytes behind all that was launched."""
+        return self.queue(index).read(buffer, offset, nbytes)
+
+    def copy_device(
+        self, to: Memory, to_offset: int, source: Memory, source_offset: int, nbytes: int,
+        index: int,
+    ) -> None:
+        """Copy bytes."""
+        self.queue(index).copy(to, to_offset, source, source_offset, nbytes)
+
+    def synchronize(self, index: int) -> None:
+        """Wait for the queue."""
+        self.queue(index).finish()
+
+    def index_of(self, buffer: Memory) -> int:
+        """The device that a buffer is on."""
+        return buffer.index
+
+    # ---- kernels -----------------------------------------------------------------------------
+    def compile(self, source: KernelSource, index: int) -> Program:
+        """Build a pipeline."""
+        if "kernels" in os.environ.get("FLAMBEAU_DEBUG", "").split(","):
+            print(f"// kernel {source.name}\n{source.text}", file=sys.stderr)
+        return self.queue(index).compile(source)
+
+    def launch(self, handle: Program, groups: int, arguments: Sequence[Any], index: int) -> None:
+        """Take it down; it runs with those that follow, when a result is read at the latest."""
+        self.queue(index).launch(handle, groups, arguments)
