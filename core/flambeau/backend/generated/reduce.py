@@ -179,38 +179,12 @@ class Reducer:
         """One launch, or two with partial states between them."""
         split = split_for(task, traits)
         if split.chunks == 1:
-            return (self.step(task, split, traits, index),), ()
-        first = self.step(task.without_outs(), split, traits, index)
-        rest = task.of_parts(split.chunks)
-        last = self.step(rest, split_for(rest, traits, True), traits, index)
-        number = split.chunks * prod(task.kept.sizes)
-        sizes = tuple(number * MEMORY[r].itemsize for r in task.state.registers)
-        return (first, last), sizes
-
-    def step(self, task: Task, split: Split, traits: Traits, index: int) -> Step:
-        """Compile one launch and list its numbers."""
-        results = prod(task.kept.sizes)
-        marks = tuple(_marks(s) for s in task.kept.strides)
-        over = _marks(task.over.strides[0])
-        columns = task.kept.sizes[-1] if split.form == "column" else 1
-        strips = -(-columns // split.width) if split.form == "column" else 1
-        share = results // columns * strips
-        size = split.width if split.form == "group" else (
-            1 if split.width > 1 else traits.group_size)
-        spec = Reduce(
-            self.name, task.state, task.element, task.outs, split.form, split.width, marks, over,
-            task.state.rounds and split.form != "group" and _steps_of(task, split) > BLOCK,
-            split.chunks > 1, split.pieces > 1, task.index, size)
-        handle = self.backend.program(spec, lambda: spec.source(self.backend.dialect), index)
-        count = share * split.chunks
-        run = (task.over.sizes or (1,))[-1]
-        scalars = (
-            count, share, results, split.units, split.per_chunk, split.pieces, split.piece, run,
-            task.n, columns, strips, *task.offsets, *task.kept.sizes[1:],
-            *_given(task.kept.strides, marks), *task.over.sizes[1:],
-            *_given(task.over.strides, (over,)))
-        groups = count if split.form == "group" else -(-count // size)
-        return Step(handle, groups, scalars)
+            return (step_of(self.backend, self.name, task, split, index),), ()
+        first = step_of(self.backend, self.name, task.without_outs(), split, index)
+        parts, rest = part_sizes(task, split.chunks), task.of_parts(split.chunks)
+        split = split_for(rest, traits, True)
+        last = step_of(self.backend, self.name, rest, split, index)
+        return (first, last), parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +226,40 @@ class Task:
             self.index)
 
 
+def step_of(
+    backend: GeneratedBackend, name: str, task: Task, split: Split, index: int
+) -> Step:
+    """Compile one launch and list its numbers."""
+    results = prod(task.kept.sizes)
+    marks = tuple(marks_of(s) for s in task.kept.strides)
+    over = marks_of(task.over.strides[0])
+    columns = task.kept.sizes[-1] if split.form == "column" else 1
+    strips = -(-columns // split.width) if split.form == "column" else 1
+    share = results // columns * strips
+    size = split.width if split.form == "group" else (
+        1 if split.width > 1 else backend.traits(index).group_size)
+    spec = Reduce(
+        name, task.state, task.element, task.outs, split.form, split.width, marks, over,
+        task.state.rounds and split.form != "group" and _steps_of(task, split) > BLOCK,
+        split.chunks > 1, split.pieces > 1, task.index, size)
+    handle = backend.program(spec, lambda: spec.source(backend.dialect), index)
+    count = share * split.chunks
+    run = (task.over.sizes or (1,))[-1]
+    scalars = (
+        count, share, results, split.units, split.per_chunk, split.pieces, split.piece, run,
+        task.n, columns, strips, *task.offsets, *task.kept.sizes[1:],
+        *given_strides(task.kept.strides, marks), *task.over.sizes[1:],
+        *given_strides(task.over.strides, (over,)))
+    groups = count if split.form == "group" else -(-count // size)
+    return Step(handle, groups, scalars)
+
+
+def part_sizes(task: Task, chunks: int) -> tuple[int, ...]:
+    """Bytes that the states of all chunks take, per number of a state."""
+    number = chunks * prod(task.kept.sizes)
+    return tuple(number * MEMORY[r].itemsize for r in task.state.registers)
+
+
 def split_for(task: Task, traits: Traits, is_last: bool = False) -> Split:
     """How to deal out the elements; all of a result to one item or group in a last launch."""
     sizes = task.over.sizes or (1,)
@@ -265,13 +273,20 @@ def split_for(task: Task, traits: Traits, is_last: bool = False) -> Split:
     width, enough = ACCUMULATORS if run >= SHORT else 1, ENOUGH
     if traits.lanes > 1 and run >= SHORT:
         form, width, enough = "group", traits.lanes, ENOUGH * 8
-    if is_last or results >= enough or n < 2 * CHUNK:
-        return Split(form, width, n // max(1, run), 1, run, n // max(1, run))
-    piece = max(CHUNK, -(-n // CHUNKS_AT_MOST))
-    pieces = max(1, -(-run // piece))
+    is_whole = is_last or results >= enough or n < 2 * CHUNK
+    return _cut(form, width, n, run, n if is_whole else CHUNK)
+
+
+def _cut(form: Form, width: int, n: int, run: int, chunk: int) -> Split:
+    """Chunks of about so many elements: some runs, or a piece of one."""
+    if chunk >= n:
+        units = n // max(1, run)
+        return Split(form, width, units, 1, run, units)
+    chunk = max(chunk, -(-n // CHUNKS_AT_MOST))
+    pieces = max(1, -(-run // chunk))
     units = n // run * pieces
-    per_chunk = max(1, piece // run, -(-units // CHUNKS_AT_MOST))
-    return Split(form, width, per_chunk, pieces, min(piece, run), units)
+    per_chunk = max(1, chunk // run, -(-units // CHUNKS_AT_MOST))
+    return Split(form, width, per_chunk, pieces, min(chunk, run), units)
 
 
 def _columns(task: Task, traits: Traits, n: int, is_last: bool) -> Split:
@@ -279,10 +294,8 @@ def _columns(task: Task, traits: Traits, n: int, is_last: bool) -> Split:
     columns = task.kept.sizes[-1]
     results = prod(task.kept.sizes)
     if traits.lanes > 1:  # neighbouring items read neighbouring columns
-        rows = 1 if is_last else max(BLOCK, -(-n * results // MANY), -(-n // CHUNKS_AT_MOST))
-        run = task.over.sizes[-1]
-        units = n // run
-        return Split("row", 1, units if is_last else max(1, rows // run), 1, run, units)
+        rows = n if is_last else max(BLOCK, -(-n * results // MANY))
+        return _cut("row", 1, n, task.over.sizes[-1], rows)
     width = min(COLUMNS // len(task.state.registers), 1 << (columns.bit_length() - 1))
     strips = results // columns * -(-columns // width)
     if is_last or strips >= ENOUGH:
@@ -299,14 +312,14 @@ def _steps_of(task: Task, split: Split) -> int:
     return min(split.piece, n) // split.width
 
 
-def _marks(strides: Sequence[int]) -> str:
+def marks_of(strides: Sequence[int]) -> str:
     """The strides that a kernel is written for; see :class:`Reduce`."""
     return "".join(
         "0" if s == 0 else "1" if s == 1 and d == len(strides) - 1 else "?"
         for d, s in enumerate(strides))
 
 
-def _given(strides: Sequence[Sequence[int]], marks: Sequence[str]) -> list[int]:
+def given_strides(strides: Sequence[Sequence[int]], marks: Sequence[str]) -> list[int]:
     """The strides that a kernel is given."""
     return [s for steps, known in zip(strides, marks, strict=True)
             for s, mark in zip(steps, known, strict=True) if mark == "?"]
@@ -331,7 +344,9 @@ def formula(
     return states
 
 
-def argument(reduction: ArgReduction, gives_value: bool = False) -> States:
+def argument(
+    reduction: ArgReduction, gives_value: bool = False, takes_last: bool = False
+) -> States:
     """The states of a reduction to an index."""
 
     def states(
@@ -339,7 +354,8 @@ def argument(reduction: ArgReduction, gives_value: bool = False) -> States:
     ) -> tuple[State, tuple[dtype, ...]]:
         floating, integer = registers([element], element)
         category = reduction.infer(element.category).state
-        state = Argument(floating, integer, reduction, category, index, gives_value)
+        state = Argument(
+            floating, integer, reduction, category, index, gives_value, takes_last)
         return state, (element, dtypes.int64) if gives_value else (dtypes.int64,)
 
     return states
@@ -358,9 +374,14 @@ def primitive(backend: GeneratedBackend, name: str, states: States) -> tuple[Any
         reducer.run(x, dim, keepdim, (out,))
 
     def fresh(x: Strided, dim: Any = None, keepdim: bool = False) -> Any:
-        return reducer.run(x, dim, keepdim, None)[0]
+        return only(reducer.run(x, dim, keepdim, None))
 
     return out_form, fresh
+
+
+def only(results: Any) -> Any:
+    """The single result, or NotImplemented."""
+    return results if results is NotImplemented else results[0]
 
 
 def table(backend: GeneratedBackend) -> KernelTable:

@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau.backend import KernelTable
-from flambeau.backend.generated import index, matmul, pointwise, reduce
+from flambeau.backend.generated import index, matmul, pointwise, reduce, scan
 
 if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
 
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
-    pointwise.table, index.table, matmul.table, reduce.table)
+    pointwise.table, index.table, matmul.table, reduce.table, scan.table)
 """Each makes the kernels of one family for a backend."""
 
 

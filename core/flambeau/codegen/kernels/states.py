@@ -153,12 +153,14 @@ class Argument(_Typed, State):
         category: of the value.
         index: type of places.
         gives_value: whether the value is a result too, in front of the place.
+        takes_last: whether of equal values the last one counts, not the first.
     """
 
     reduction: ArgReduction
     category: Category
     index: Index
     gives_value: bool = False
+    takes_last: bool = False
 
     @property
     def registers(self) -> tuple[Register, ...]:
@@ -176,7 +178,8 @@ class Argument(_Typed, State):
         register = self.registers[0]
         init = self.scalars(block, self.ends(block, register)).evaluate(self.reduction.init)
         return (block.cast(init, register).text,
-                block.literal(end_of(self.index, False), self.index).text)
+                block.literal(-1 if self.takes_last else end_of(self.index, False),
+                              self.index).text)
 
     def absorb(self, block: Block, acc: Parts, x: Value, at: str) -> Parts:
         value = self.scalars(block, {"x": x}).evaluate(self.reduction.map)
@@ -187,10 +190,10 @@ class Argument(_Typed, State):
         register, d = self.registers[0], block.dialect
         old, new = (block.let(real(register, text)) for text in (acc[0], x[0]))
         is_better = self.takes(block, old, new)
-        is_worse = d.unary("!", self.takes(block, new, old), "bool")
-        is_earlier = d.compare("<", x[1], acc[1], self.index)
+        is_equal = d.unary("!", self.takes(block, new, old), "bool")
+        is_first = d.compare(">" if self.takes_last else "<", x[1], acc[1], self.index)
         replaces = block.let(real("bool", d.binary(
-            "|", is_better, d.binary("&", is_worse, is_earlier, "bool"), "bool"))).text
+            "|", is_better, d.binary("&", is_equal, is_first, "bool"), "bool"))).text
         return (d.select(replaces, new.text, old.text, register),
                 d.select(replaces, x[1], acc[1], self.index))
 
