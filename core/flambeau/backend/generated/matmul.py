@@ -1,39 +1,39 @@
-"""Matrix products, with batches that broadcast."""
+"""Matrix products, with batches that broadcast, and sums of one and a tensor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided, broadcast_shapes
+from flambeau.backend.generated.steps import Plans, Steps
+from flambeau.codegen.dialects.base import Index
 from flambeau.codegen.kernels.indexing import collapse, index_register
-from flambeau.codegen.kernels.matmul import Matmul
+from flambeau.codegen.kernels.matmul import AT_A_TIME, Matmul, Pack, Tile, panel_dtype
 from flambeau.dtypes import dtype
-from flambeau.layout import Layout
+from flambeau.layout import Layout, product
 
 if TYPE_CHECKING:
-    from flambeau.backend.generated.base import GeneratedBackend
+    from flambeau.backend.generated.base import GeneratedBackend, Traits
 
-PLANS_AT_MOST: Final = 4096
-"""Then all are forgotten."""
-
-
-def table(backend: GeneratedBackend) -> KernelTable:
-    """The kernels of ``matmul``."""
-    kernels = MatmulKernels(backend)
-    return KernelTable(out={"matmul": kernels.out}, fresh={"matmul": kernels.fresh})
+NUMBERS: Final = (bool, int, float)
 
 
-class Operands(NamedTuple):
-    """A product as a batch of matrix products.
+# ---- looking at layouts ------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """A product as a batch of matrix products; per tensor (the result, a, b, the addend) tuples.
 
     Attributes:
         m, n, k: sizes of the result and of the inner dimension.
         sizes: of the batch, as few dimensions as possible.
-        batch: strides of the result, a and b along them.
-        steps: of the result along m and n, of a along m and k, of b along k and n.
-        offsets: of the three.
+        batch: strides along them.
+        steps: of the result along m and n, of a along m and k, of b along k and n, of the addend
+            along m and n.
+        offsets: in elements.
+        is_turned: whether the result is transposed, and a and b have changed places.
     """
 
     m: int
@@ -42,19 +42,230 @@ class Operands(NamedTuple):
     sizes: tuple[int, ...]
     batch: tuple[tuple[int, ...], ...]
     steps: tuple[tuple[int, int], ...]
-    offsets: tuple[int, int, int]
+    offsets: tuple[int, ...]
+    is_turned: bool = False
+
+    @property
+    def extents(self) -> tuple[tuple[int, int], ...]:
+        """The sizes along the steps."""
+        all_ = ((self.m, self.n), (self.m, self.k), (self.k, self.n), (self.m, self.n))
+        return all_[: len(self.steps)]
+
+    def turned(self) -> Operands:
+        """The transposed product of the transposed operands, the other way around."""
+        def swapped(values: Any) -> Any:
+            return (values[0], values[2], values[1], *values[3:])
+
+        steps = swapped([(y, x) for x, y in self.steps])
+        return Operands(
+            self.n, self.m, self.k, self.sizes, swapped(self.batch), steps,
+            swapped(self.offsets), not self.is_turned)
 
 
-class Plan(NamedTuple):
-    """What a call does, for arguments of certain layouts."""
+def operands(out: Layout, a: Layout, b: Layout, addend: Layout | None = None) -> Operands:
+    """Look at the layouts of a product; vectors are matrices of one row or column."""
+    m, k = (a.shape[-2] if a.ndim > 1 else 1), a.shape[-1]
+    n = b.shape[-1] if b.ndim > 1 else 1
+    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    results = [out] if addend is None else [out, addend.expand(out.shape)]
+    own = [
+        (x.strides[len(batch)] if a.ndim > 1 else 0, x.strides[-1] if b.ndim > 1 else 0)
+        for x in results]
+    walk = collapse(batch, [
+        out.strides[: len(batch)], _batch(a, batch), _batch(b, batch),
+        *(x.strides[: len(batch)] for x in results[1:])])
+    steps = (
+        own[0],
+        (a.strides[-2] if a.ndim > 1 else 0, a.strides[-1]),
+        (b.strides[-2] if b.ndim > 1 else b.strides[-1], b.strides[-1] if b.ndim > 1 else 0),
+        *own[1:])
+    offsets = (out.offset, a.offset, b.offset, *(x.offset for x in results[1:]))
+    return _merged(Operands(m, n, k, walk.sizes, walk.strides, steps, offsets))
 
-    handle: Any
-    groups: int
-    scalars: tuple[int, ...]
-    layout: Layout
-    nbytes: int
-    kept: tuple[Layout, ...]
-    """The layouts whose identities stand in the plan's key."""
+
+def _batch(x: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides along a batch of this shape."""
+    own = x.shape[:-2]
+    return (0,) * (len(shape) - len(own)) + tuple(
+        0 if n == 1 else s for n, s in zip(own, x.strides, strict=False))
+
+
+def _merged(p: Operands) -> Operands:
+    """A batch whose matrices share b, as more rows of one matrix."""
+    while p.sizes and p.batch[2][-1] == 0:
+        rows = [(s[-1], step[0]) for s, step in zip(p.batch, p.steps, strict=True)]
+        del rows[2]
+        if p.m != 1 and any(outer != p.m * inner for outer, inner in rows):
+            break
+        steps = [
+            step if i == 2 else (s[-1] if p.m == 1 else step[0], step[1])
+            for i, (s, step) in enumerate(zip(p.batch, p.steps, strict=True))]
+        p = replace(
+            p, m=p.m * p.sizes[-1], sizes=p.sizes[:-1], steps=tuple(steps),
+            batch=tuple(s[:-1] for s in p.batch))
+    return p
+
+
+def oriented(p: Operands) -> Operands:
+    """The product or its transpose, whichever suits neighbours that compute neighbouring columns:
+    enough columns, and those of b next to each other."""
+    if p.n < 16 and p.m > p.n:
+        return p.turned()
+    is_better = p.steps[2][1] != 1 and p.steps[1][0] == 1
+    return p.turned() if is_better and p.m >= 16 else p
+
+
+# ---- choosing a division -----------------------------------------------------------------------
+def tile_for(p: Operands, what: dtype, traits: Traits, has_groups: bool) -> Tile:
+    """A division that suits the device and the sizes."""
+    heavy = 2 if what.is_complex or what.itemsize == 8 else 1  # registers per sum
+    if not has_groups:
+        return Tile(min(p.m, 4 // heavy), min(p.n, 8 // heavy))
+    if traits.lanes == 1:
+        return _for_vectors(p, what, heavy)
+    return _for_lanes(p, what, traits)
+
+
+def _for_vectors(p: Operands, what: dtype, heavy: int) -> Tile:
+    """For compilers that make vectors of neighbouring items, as those for CPUs do."""
+    cols = 1 if p.n <= 16 or heavy > 1 else 2
+    tile = Tile(min(p.m, 8), cols, 1, 16)
+    if p.m < 32 or p.n < 16:
+        return tile
+    is_large = p.k * p.n >= 1 << 16 and p.m >= 64
+    if panel_dtype(what) is not what and is_large:
+        return tile._replace(packed="ab")
+    return tile._replace(packed="b") if is_large or p.steps[2][1] != 1 else tile
+
+
+def _for_lanes(p: Operands, what: dtype, traits: Traits) -> Tile:
+    """For GPUs: slices in local memory, if there is enough to compute."""
+    across = min(16, traits.lanes)
+    down = traits.lanes // across
+    for block in (4, 2):
+        depth = 16
+        tile = Tile(block, block, down, across, depth)
+        size = depth * (tile.height + tile.width) * panel_dtype(what).itemsize
+        is_full = -(-p.m // tile.height) * -(-p.n // tile.width) * product(p.sizes) >= traits.units
+        if p.m >= tile.height and p.n >= tile.width and (
+                size <= traits.local_memory and (is_full or block == 2)):
+            return tile
+    return Tile(1, 1, down, across)
+
+
+# ---- plans -------------------------------------------------------------------------------------
+def marks(steps: tuple[int, int]) -> str:
+    """Which strides a kernel is written for."""
+    return "".join(str(s) if s in (0, 1) else "?" for s in steps)
+
+
+class Planner:
+    """Makes plans for one device."""
+
+    def __init__(self, backend: GeneratedBackend, index: int) -> None:
+        self.backend, self.index = backend, index
+        self.traits = backend.traits(index)
+
+    def tile(self, p: Operands, what: dtype) -> Tile:
+        """The division that suits a product."""
+        return tile_for(p, what, self.traits, self.backend.dialect.has_groups)
+
+    def handle(self, spec: Any) -> Any:
+        """A kernel."""
+        return self.backend.program(
+            spec, lambda: spec.source(self.backend.dialect), self.index)
+
+    def product(
+        self, steps: Steps, p: Operands, what: dtype, places: Sequence[int],
+        is_scaled: bool = False, tile: Tile | None = None, is_packed: bool = False,
+    ) -> None:
+        """Add the launches of a product.
+
+        Args:
+            places: of the result, a, b and perhaps the addend, before anything was turned.
+            is_scaled: whether alpha and beta are given.
+            tile: the division, if it is not to be chosen.
+            is_packed: whether the operands that the tile takes packed are panels already.
+        """
+        tile = tile or self.tile(p, what)
+        register = index_register(product(p.sizes) * p.m * p.n, [
+            (offset, (*p.sizes, *sizes), (*batch, *strides))
+            for offset, sizes, batch, strides in zip(
+                p.offsets, p.extents, p.batch, p.steps, strict=True)])
+        order = list(places)
+        if p.is_turned:
+            order[1], order[2] = order[2], order[1]
+        for name in "" if is_packed else tile.packed:
+            which = 1 + "ab".index(name)
+            order[which], p = self.packed(steps, p, which, order[which], what, tile, register)
+        known = tuple(map(marks, p.steps))
+        spec = Matmul(
+            what, tile, len(p.sizes), known, (p.m < tile.height, p.n < tile.width), register,
+            is_scaled)
+        down, across = -(-p.m // tile.height), -(-p.n // tile.width)
+        count = down * across * product(p.sizes)
+        steps.add(self.handle(spec) if count else None, count, order, (
+            count, p.m, p.n, p.k, down, across, *p.offsets, *p.sizes[1:],
+            *(s for batch in p.batch for s in batch), *unknown(p.steps, known)))
+
+    def packed(
+        self, steps: Steps, p: Operands, which: int, place: int, what: dtype, tile: Tile,
+        register: Index,
+    ) -> tuple[int, Operands]:
+        """Pack an operand (1 for a, 2 for b); gives the place of the panels, and the product as
+        it then is."""
+        width = (tile.height, tile.width)[which - 1]
+        rows = (p.m, p.n)[which - 1]
+        strides = p.steps[which] if which == 1 else p.steps[2][::-1]
+        own = [(n, s) for n, s in zip(p.sizes, p.batch[which], strict=True) if s]
+        tiles, pieces = -(-rows // width), -(-p.k // AT_A_TIME)
+        panels = tiles * product(n for n, _ in own)
+        size = self.traits.group_size
+        spec = Pack(what, width, len(own), marks(strides), register, size)
+        count = panels * pieces * width
+        target = steps.temporary(panels * p.k * width * panel_dtype(what).itemsize)
+        steps.add(self.handle(spec), -(-count // size), (target, place), (
+            count, rows, p.k, pieces, tiles, p.offsets[which], *(n for n, _ in own[1:]),
+            *(s for _, s in own), *unknown([strides], [spec.steps])))
+        batch: list[int] = []
+        step = tiles * p.k * width
+        for n, s in reversed(list(zip(p.sizes, p.batch[which], strict=True))):
+            batch.insert(0, step if s else 0)
+            step *= n if s else 1
+        return target, replace(
+            p, batch=_with(p.batch, which, tuple(batch)), steps=_with(p.steps, which, (0, 0)),
+            offsets=_with(p.offsets, which, 0))
+
+
+def _with(values: tuple[Any, ...], at: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:at], value, *values[at + 1 :])
+
+
+def unknown(steps: Sequence[tuple[int, int]], known: Sequence[str]) -> list[int]:
+    """The strides that a kernel is given."""
+    return [s for pair, mark in zip(steps, known, strict=True)
+            for s, c in zip(pair, mark, strict=True) if c == "?"]
+
+
+class Planners(dict[int, Planner]):
+    """The planner of each device."""
+
+    def __init__(self, backend: GeneratedBackend) -> None:
+        super().__init__()
+        self._backend = backend
+
+    def __missing__(self, index: int) -> Planner:
+        planner = self[index] = Planner(self._backend, index)
+        return planner
+
+
+# ---- kernels -----------------------------------------------------------------------------------
+def table(backend: GeneratedBackend) -> KernelTable:
+    """The kernels of ``matmul``, and of composites that add to a product."""
+    kernels = MatmulKernels(backend)
+    return KernelTable(out={"matmul": kernels.out}, fresh={
+        "matmul": kernels.fresh, "addmm": kernels.addmm, "baddbmm": kernels.baddbmm,
+        "linear": kernels.linear})
 
 
 def result_shape(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
@@ -63,106 +274,116 @@ def result_shape(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
     return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
-def check(a: Strided, b: Strided) -> None:
-    """Refuse what cannot be multiplied; the op's rule then says why in PyTorch's words.
-
-    Raises:
-        ValueError: for these dtypes or shapes.
-    """
+def is_product(a: Strided, b: Strided) -> bool:
+    """Whether two tensors can be multiplied."""
     x, y = a.layout.shape, b.layout.shape
-    if a.dtype is not b.dtype or a.dtype is dtypes.bool or not x or not y or (
-            x[-1] != y[-2 if len(y) > 1 else -1]):
-        raise ValueError(f"no product of {a} and {b}")
-
-
-def operands(out: Layout, a: Layout, b: Layout) -> Operands:
-    """Look at the layouts of a product; vectors are matrices of one row or column."""
-    m, k = (a.shape[-2] if a.ndim > 1 else 1), a.shape[-1]
-    n = b.shape[-1] if b.ndim > 1 else 1
-    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    own = out.strides[len(batch) :]
-    steps = (
-        (own[0] if a.ndim > 1 else 0, own[-1] if b.ndim > 1 else 0),
-        (a.strides[-2] if a.ndim > 1 else 0, a.strides[-1]),
-        (b.strides[-2] if b.ndim > 1 else b.strides[-1], b.strides[-1] if b.ndim > 1 else 0),
-    )
-    walk = collapse(batch, [out.strides[: len(batch)], _batch(a, batch), _batch(b, batch)])
-    return Operands(
-        m, n, k, walk.sizes, walk.strides, steps, (out.offset, a.offset, b.offset))
-
-
-def _batch(x: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides along a batch of this shape."""
-    own = x.shape[:-2]
-    missing = len(shape) - len(own)
-    return (0,) * missing + tuple(
-        0 if n == 1 else s for n, s in zip(own, x.strides, strict=False))
-
-
-def marks(steps: tuple[int, int]) -> str:
-    """Which strides a kernel is written for."""
-    return "".join(str(s) if s in (0, 1) else "?" for s in steps)
+    return (a.dtype is b.dtype and a.dtype is not dtypes.bool and bool(x) and bool(y)
+            and x[-1] == y[-2 if len(y) > 1 else -1])
 
 
 class MatmulKernels:
-    """The kernels of the product."""
+    """The kernels of products."""
 
     def __init__(self, backend: GeneratedBackend) -> None:
         self.backend = backend
-        self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.plans, self.planners = Plans(), Planners(backend)
 
     def out(self, out: Strided, a: Strided, b: Strided) -> None:
         """Write into a tensor."""
+        if out.buffer is a.buffer or out.buffer is b.buffer:  # it is read until all is written
+            self.backend.kernels.out["copy"](out, self.fresh(a, b))
+            return
         index = self.backend.index_of(out.buffer)
-        key = (id(a.layout), id(b.layout), a.dtype, b.dtype, index, id(out.layout))
-        plan = self.plans.get(key) or self.plan(key, a.dtype, out.layout, a.layout, b.layout, index)
-        self.run(plan, out.buffer, a, b, index)
+        key = (id(a.layout), id(b.layout), a.dtype, index, id(out.layout))
+        steps = self.plans.get(key) or self.plan(key, out, (a, b), index)
+        steps.run(self.backend, (out.buffer, a.buffer, b.buffer), index)
 
-    def fresh(self, a: Strided, b: Strided) -> Any:
-        """A new tensor."""
+    def fresh(self, a: Strided, b: Strided) -> Strided:
+        """A new tensor.
+
+        Raises:
+            ValueError: for what cannot be multiplied; the op's rule then says why.
+        """
+        result = self.plus((a, b), ())
+        if result is NotImplemented:
+            raise ValueError(f"no product of {a} and {b}")
+        return result  # type: ignore[no-any-return]
+
+    # ---- with an addend ----------------------------------------------------------------------
+    def addmm(self, self_: Strided, mat1: Strided, mat2: Strided, beta: Any, alpha: Any) -> Any:
+        """``beta * self + alpha * (mat1 @ mat2)``."""
+        return self.scaled_sum(self_, mat1, mat2, beta, alpha, 2)
+
+    def baddbmm(
+        self, self_: Strided, batch1: Strided, batch2: Strided, beta: Any, alpha: Any
+    ) -> Any:
+        """``beta * self + alpha * (batch1 @ batch2)``."""
+        if batch1.layout.shape[:1] != batch2.layout.shape[:1]:
+            return NotImplemented
+        return self.scaled_sum(self_, batch1, batch2, beta, alpha, 3)
+
+    def scaled_sum(
+        self, addend: Strided, a: Strided, b: Strided, beta: Any, alpha: Any, ndim: int
+    ) -> Any:
+        """For operands of a number of dimensions."""
+        if type(beta) not in NUMBERS or type(alpha) not in NUMBERS or (
+                a.layout.ndim != ndim or b.layout.ndim != ndim):
+            return NotImplemented
+        if a.dtype.category == 1:
+            beta, alpha = int(beta), int(alpha)
+        factors = () if beta in (0, 1) and alpha == 1 else (alpha, beta)
+        if addend.dtype is not a.dtype or not _expands(
+                addend.layout.shape, (*a.layout.shape[:-1], b.layout.shape[-1])):
+            return NotImplemented
+        return self.plus((a, b, addend) if beta else (a, b), factors)
+
+    def linear(self, input: Strided, weight: Strided, bias: Strided | None) -> Any:
+        """``input @ weight.T + bias``."""
+        if weight.layout.ndim != 2 or (bias is not None and (
+                bias.layout.ndim > 1 or bias.dtype is not input.dtype)):
+            return NotImplemented
+        turned = Strided(weight.buffer, weight.dtype, weight.layout.permute((1, 0)))
+        return self.plus((input, turned) if bias is None else (input, turned, bias), ())
+
+    # ---- running -----------------------------------------------------------------------------
+    def plus(self, tensors: tuple[Strided, ...], factors: tuple[Any, ...]) -> Any:
+        """A new tensor: a product of the first two, and the third."""
+        a, b = tensors[0], tensors[1]
         index = self.backend.index_of(a.buffer)
-        key = (id(a.layout), id(b.layout), a.dtype, b.dtype, index)
-        plan = self.plans.get(key)
-        if plan is None:
-            check(a, b)
-            layout = Layout.contiguous(result_shape(a.layout.shape, b.layout.shape))
-            plan = self.plan(key, a.dtype, layout, a.layout, b.layout, index)
-        buffer = self.backend.alloc(plan.nbytes, index)
-        self.run(plan, buffer, a, b, index)
-        return Strided(buffer, a.dtype, plan.layout)
-
-    def run(self, plan: Plan, buffer: Any, a: Strided, b: Strided, index: int) -> None:
-        """Launch."""
-        if plan.groups:
-            self.backend.launch(
-                plan.handle, plan.groups, [buffer, a.buffer, b.buffer, *plan.scalars], index)
+        key = (*[id(x.layout) for x in tensors], a.dtype, b.dtype, bool(factors), index)
+        steps = self.plans.get(key)
+        if steps is None:
+            if not is_product(a, b):
+                return NotImplemented
+            shape = result_shape(a.layout.shape, b.layout.shape)
+            if len(tensors) > 2 and not _expands(tensors[2].layout.shape, shape):
+                return NotImplemented
+            layout = Layout.contiguous(shape)
+            steps = self.plan(key, Strided(None, a.dtype, layout), tensors, index, bool(factors))
+        else:
+            layout = steps.kept[0]  # type: ignore[assignment]
+        buffer = self.backend.alloc(layout.numel * a.dtype.itemsize, index)
+        steps.run(self.backend, (buffer, *[x.buffer for x in tensors]), index, factors)
+        return Strided(buffer, a.dtype, layout)
 
     def plan(
-        self, key: tuple[Any, ...], what: dtype, out: Layout, a: Layout, b: Layout, index: int
-    ) -> Plan:
-        """Look at the layouts, and compile."""
-        p = operands(out, a, b)
-        rows, cols = 4 if p.m >= 4 else 1, 4 if p.n >= 4 else 1
-        down, across = -(-p.m // rows), -(-p.n // cols)
-        count = down * across * (out.numel // (p.m * p.n) if out.numel else 0)
-        register = index_register(count, [
-            (offset, (*p.sizes, *sizes), (*batch, *steps))
-            for offset, sizes, batch, steps in zip(
-                p.offsets, ((p.m, p.n), (p.m, p.k), (p.k, p.n)), p.batch, p.steps, strict=True)])
-        size = self.backend.traits(index).group_size
-        known = (marks(p.steps[0]), marks(p.steps[1]), marks(p.steps[2]))
-        spec = Matmul(what, rows, cols, len(p.sizes), known, register, size)
-        handle = self.backend.program(
-            spec, lambda: spec.source(self.backend.dialect), index) if count else None
-        strides = [s for batch in p.batch for s in batch]
-        strides += [
-            s for steps, mark in zip(p.steps, known, strict=True)
-            for s, c in zip(steps, mark, strict=True) if c == "?"]
-        plan = Plan(
-            handle, -(-count // size),
-            (count, p.m, p.n, p.k, down, across, *p.offsets, *p.sizes[1:], *strides),
-            out, out.span() * what.itemsize, (out, a, b))
-        if len(self.plans) >= PLANS_AT_MOST:
-            self.plans.clear()
-        self.plans[key] = plan
-        return plan
+        self, key: tuple[Any, ...], out: Strided, tensors: tuple[Strided, ...], index: int,
+        is_scaled: bool = False,
+    ) -> Steps:
+        """Make a plan, and keep it."""
+        def make() -> Steps:
+            layouts = [x.layout for x in tensors]
+            steps = Steps(1 + len(tensors), kept=(out.layout, *layouts))
+            if out.layout.numel:
+                p = oriented(operands(out.layout, *layouts))
+                self.planners[index].product(
+                    steps, p, out.dtype, range(1 + len(tensors)), is_scaled)
+            return steps
+
+        return self.plans.obtain(key, make)
+
+
+def _expands(have: tuple[int, ...], want: tuple[int, ...]) -> bool:
+    """Whether a tensor of a shape broadcasts to another."""
+    return len(have) <= len(want) and all(
+        n in (1, m) for n, m in zip(reversed(have), reversed(want), strict=False))
