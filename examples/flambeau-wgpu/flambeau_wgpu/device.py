@@ -75,7 +75,8 @@ class WgpuBackend(GeneratedBackend):
         self.queue(index).write(buffer, offset, data.cast("B"))
 
     def copy_out(self, buffer: Memory, offset: int, nbytes: int, index: int) -> memoryview:
-        """Read bytes behind all that was launched."""
+        """Read bytes behind all that was launched; raise what kernels found wrong."""
+        self.check_flags(index)
         return self.queue(index).read(buffer, offset, nbytes)
 
     def copy_device(
@@ -86,8 +87,9 @@ class WgpuBackend(GeneratedBackend):
         self.queue(index).copy(to, to_offset, source, source_offset, nbytes)
 
     def synchronize(self, index: int) -> None:
-        """Wait for the queue."""
+        """Wait for the queue; raise what kernels found wrong."""
         self.queue(index).finish()
+        self.check_flags(index)
 
     def index_of(self, buffer: Memory) -> int:
         """The device that a buffer is on."""

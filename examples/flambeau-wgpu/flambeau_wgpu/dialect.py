@@ -138,6 +138,8 @@ class Wgsl(Dialect):
             return _compared(operator, left, right, f"wg_{register}_lt")
         if register == "bool" and operator != "==":
             return f"(u32({left}) {operator} u32({right}))"
+        if register == "f32" and operator != "==":
+            left = f"wg_keep({left})"  # else a select by this test becomes min() or max()
         return f"({left} {operator} {right})"
 
     def select(self, condition: str, when_true: str, when_false: str, register: str) -> str:
