@@ -7,13 +7,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau.backend import KernelTable
-from flambeau.backend.generated import index, matmul, pointwise, reduce, scan
+from flambeau.backend.generated import (
+    batch_norm,
+    group_norm,
+    index,
+    layer_norm,
+    matmul,
+    pointwise,
+    reduce,
+    scan,
+    softmax,
+)
 
 if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
 
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
-    pointwise.table, index.table, matmul.table, reduce.table, scan.table)
+    pointwise.table, index.table, matmul.table, reduce.table, scan.table, softmax.table,
+    layer_norm.table, group_norm.table, batch_norm.table)
 """Each makes the kernels of one family for a backend."""
 
 
