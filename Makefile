@@ -28,14 +28,25 @@ demo: $(STAMPS)/demo
 	@$(BIN)/python examples/demo_digits.py --device $(DEVICE) --output $(OUTPUT)
 
 test: $(STAMPS)/dev
+	@$(MAKE) --no-print-directory $(STAMPS)/opencl || echo "no OpenCL here: its tests are skipped"
 	@echo "==> conformance of the cpu backend"
 	@$(BIN)/flambeau conformance cpu
+	@if [ -e $(STAMPS)/opencl ]; then \
+		echo "==> conformance of the opencl backend, kernels in single precision"; \
+		$(BIN)/flambeau conformance opencl --level 1 -k float32; fi
 	@echo "==> tests"
 	@$(BIN)/python -m pytest -q
 
 test-deep: $(STAMPS)/dev
 	@echo "==> conformance of the cpu backend, deep"
 	@$(BIN)/flambeau conformance cpu --deep
+	@$(MAKE) --no-print-directory $(STAMPS)/opencl $(STAMPS)/oclgrind
+	@echo "==> conformance of the opencl backend, deep"
+	@$(BIN)/flambeau conformance opencl --deep
+	@echo "==> kernels under a simulator that reports races and accesses out of bounds"
+	@FLAMBEAU_OPENCL_DEVICE=oclgrind OCLGRIND_DATA_RACES=1 OCLGRIND_LOG=$(STAMPS)/oclgrind.log \
+		$(BIN)/flambeau conformance opencl --level 1 -k float32
+	@! grep -i "race\|invalid" $(STAMPS)/oclgrind.log
 	@echo "==> tests, deep"
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q
 
@@ -88,6 +99,12 @@ $(STAMPS)/opencl: $(STAMPS)/base
 $(STAMPS)/oclgrind: $(STAMPS)/opencl
 	@echo "==> installing oclgrind"
 	@$(PIP) "pyopencl[oclgrind]"
+	@touch $@
+
+# Compiles CUDA C without a GPU.
+$(STAMPS)/nvrtc: $(STAMPS)/dev
+	@echo "==> installing NVIDIA's compiler"
+	@$(PIP) "nvidia-cuda-nvrtc-cu12==12.*"
 	@touch $@
 
 $(STAMPS)/torch: $(STAMPS)/dev
