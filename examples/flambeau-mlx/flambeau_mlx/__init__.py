@@ -1,0 +1,1 @@
+"""A flambeau backend over MLX, whose arrays are lazy and never change."""
