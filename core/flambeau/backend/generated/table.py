@@ -13,7 +13,9 @@ from flambeau.backend.generated import (
     index,
     layer_norm,
     matmul,
+    optim,
     pointwise,
+    recurrent_steps,
     reduce,
     scan,
     softmax,
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
     pointwise.table, index.table, matmul.table, reduce.table, scan.table, softmax.table,
-    layer_norm.table, group_norm.table, batch_norm.table)
+    layer_norm.table, group_norm.table, batch_norm.table, optim.table,
+    recurrent_steps.table)
 """Each makes the kernels of one family for a backend."""
 
 
