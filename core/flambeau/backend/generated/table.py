@@ -19,6 +19,7 @@ from flambeau.backend.generated import (
     reduce,
     scan,
     softmax,
+    sort,
 )
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
     pointwise.table, index.table, matmul.table, reduce.table, scan.table, softmax.table,
-    layer_norm.table, group_norm.table, batch_norm.table, optim.table,
-    recurrent_steps.table)
+    layer_norm.table, group_norm.table, batch_norm.table, optim.table, recurrent_steps.table,
+    sort.table)
 """Each makes the kernels of one family for a backend."""
 
 
