@@ -76,8 +76,9 @@ class WgpuBackend(GeneratedBackend):
 
     def copy_out(self, buffer: Memory, offset: int, nbytes: int, index: int) -> memoryview:
         """Read bytes behind all that was launched; raise what kernels found wrong."""
+        data = self.queue(index).read(buffer, offset, nbytes)
         self.check_flags(index)
-        return self.queue(index).read(buffer, offset, nbytes)
+        return data
 
     def copy_device(
         self, to: Memory, to_offset: int, source: Memory, source_offset: int, nbytes: int,
