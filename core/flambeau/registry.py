@@ -70,8 +70,11 @@ class Op:
     rule: Rule | None = None
     """Primitive: arguments -> Plan.  View: layout and arguments -> Layout."""
     decompose: OpFunction | None = None
-    formula: str | None = None
-    """Scalar formula of a pointwise op, over the names of the schema."""
+    formula: str | Callable[..., str | None] | None = None
+    """Scalar formula of a pointwise op, over the names of the schema.  That of a composite may be a
+    function of its arguments, natives and plain values: it gives the text, or None where the
+    formula does not hold or the call is to be refused.  It may look at dtypes and shapes, at
+    whether a number is zero, and at the values of arguments that are no numbers."""
     reduction: str | None = None
     """Reduction formula."""
     derivatives: dict[str, Derivative] = field(default_factory=dict)

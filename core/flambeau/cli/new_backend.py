@@ -139,7 +139,7 @@ def _fill(template: Path, values: dict[str, str]) -> str:
 def _kernel(name: str, op: Op, needs: Needs) -> str:
     """The source of one kernel that raises."""
     facts = [op.doc.partition("\n")[0], "", f"``{op.schema.text}``"]
-    if op.formula is not None:
+    if isinstance(op.formula, str):
         facts.append(f"Formula: ``{op.formula}``")
     if op.reduction is not None:
         facts.append(f"Reduction: ``{op.reduction}``")

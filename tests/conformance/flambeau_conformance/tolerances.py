@@ -86,7 +86,8 @@ def bound(what: dtype, group: OpClass) -> tuple[float, float]:
 def class_of(op: Op, what: dtype) -> OpClass:
     """The class of an op at a dtype, by its formula if it has one."""
     group = _class_of(op)
-    if group == "exact" and what.is_complex and op.formula and "abs(" in op.formula:
+    if group == "exact" and what.is_complex and isinstance(op.formula, str) and (
+            "abs(" in op.formula):
         return "function"  # a modulus is rounded
     return group
 
@@ -103,7 +104,7 @@ def _class_of(op: Op) -> OpClass:
         found = parse_reduction(op.reduction)
         assert isinstance(found, Reduction)
         return "exact" if _class_of_formula(found.combine) == "exact" else "reduction"
-    return "product" if op.formula is None else _class_of_formula(op.formula)
+    return _class_of_formula(op.formula) if isinstance(op.formula, str) else "product"
 
 
 def _class_of_formula(formula: str) -> OpClass:

@@ -1,31 +1,38 @@
 """Pointwise kernels: every op that has a formula, copies, fills and ranges.
 
 The layouts of the arguments are looked at once: a plan keeps the kernel, how much to run and all
-arguments but buffers and numbers.
+arguments but buffers and numbers.  What is left to do at each call is written out for one and two
+arguments, because a loop over them would take longer than the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided, broadcast_shapes
 from flambeau.codegen.category import Category
 from flambeau.codegen.dialects.base import STORAGE, Register, register_of
 from flambeau.codegen.errors import FormulaError
-from flambeau.codegen.inference import infer
+from flambeau.codegen.expression import free_names
+from flambeau.codegen.inference import infer, tree_of
 from flambeau.codegen.kernels.indexing import in_memory_order, index_register
 from flambeau.codegen.kernels.pointwise import Input, Pointwise
 from flambeau.dtypes import dtype
-from flambeau.layout import Layout
-from flambeau.registry import all_ops
+from flambeau.layout import Layout, strides_in_order
+from flambeau.registry import Op, all_ops
 
 if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
 
 PLANS_AT_MOST: Final = 4096
 """Per op; then all are forgotten."""
+FACTORS: Final = ("alpha", "value")
+"""Attributes that are 1 more often than not: then the formula is taken without them."""
+Formula: TypeAlias = str | Callable[..., str | None]
+"""See :attr:`flambeau.registry.Op.formula`."""
+_NUMBERS: Final = (bool, int, float, complex)
 
 
 class Plan(NamedTuple):
@@ -34,8 +41,9 @@ class Plan(NamedTuple):
     handle: Any
     groups: int
     scalars: tuple[int, ...]
-    numbers: tuple[Callable[[Any], Any], ...]
-    """Per number among the arguments: to what the kernel's parameter holds."""
+    numbers: tuple[tuple[int, Callable[[Any], Any], bool], ...]
+    """Per number that the kernel takes: its place among the arguments, its conversion to what the
+    parameter holds, and whether that is two parts."""
     out: dtype
     layout: Layout
     nbytes: int
@@ -52,9 +60,9 @@ def table(backend: GeneratedBackend) -> KernelTable:
         names = [op.schema.arguments[i].name for i in op.schema.tensor_positions]
         if op.name == "arange_steps":
             names = []
-        kernel = PointwiseKernel(backend, op.name, op.formula, names)
-        if op.kind == "primitive":
-            result.out[op.name] = kernel.out
+        kernel = PointwiseKernel(
+            backend, op.name, op.formula, names, _constants(op), op.kind == "composite")
+        result.out[op.name] = kernel.out
         if op.name != "arange_steps":
             result.fresh[op.name] = kernel.fresh
     result.out["copy"] = PointwiseKernel(backend, "copy", "self", ["self"]).out
@@ -62,141 +70,313 @@ def table(backend: GeneratedBackend) -> KernelTable:
     return result
 
 
+def _constants(op: Op) -> frozenset[str]:
+    """The attributes that a formula may depend on: what is no number, or counts something."""
+    return frozenset(
+        a.name for a in op.schema.arguments
+        if not a.is_tensor and a.type not in ("Scalar", "float"))
+
+
 class PointwiseKernel:
-    """The kernels of one formula."""
+    """The kernels of one formula.
+
+    Args:
+        name: of the op.
+        formula: see :attr:`flambeau.registry.Op.formula`.
+        names: of the tensor arguments.
+        constants: attributes whose values the formula may depend on.
+        is_composite: whether arguments come as a user gave them; those of a primitive were
+            converted to one dtype, and checked.
+
+    Attributes:
+        out: ``out(out, *inputs, **attributes)`` writes into a tensor.
+        fresh: ``fresh(*inputs, **attributes)`` makes a new one, in the inputs' memory order.
+    """
 
     def __init__(
-        self, backend: GeneratedBackend, name: str, formula: str, names: Sequence[str]
+        self, backend: GeneratedBackend, name: str, formula: Formula, names: Sequence[str],
+        constants: frozenset[str] = frozenset(), is_composite: bool = False,
     ) -> None:
-        self.backend, self.name, self.formula, self.names = backend, name, formula, tuple(names)
+        self.backend, self.name, self.formula = backend, name, formula
+        self.names, self.constants, self.is_composite = tuple(names), constants, is_composite
         self.plans: dict[tuple[Any, ...], Plan] = {}
+        self.out_plans: dict[tuple[Any, ...], Plan] = {}
+        self.declined: dict[tuple[Any, ...], Any] = {}
+        self.fresh, self.out = self.any_fresh, self.any_out
+        if len(self.names) == 1:
+            self.fresh, self.out = self.unary_fresh(), self.unary_out()
+        elif len(self.names) == 2:
+            self.fresh, self.out = self.binary_fresh(), self.binary_out()
 
-    def out(self, out: Strided, *inputs: Any, **attributes: Any) -> Any:
-        """Write into a tensor."""
-        values = (*inputs, *attributes.values())
-        index = self.backend.index_of(out.buffer)
-        key = (*_keys(values), id(out.layout), out.dtype, index)
-        plan = self.plans.get(key)
-        if plan is None:
-            plan = self.plan(key, values, attributes, out.dtype, out.layout, index)
-        if plan.groups:
-            self.backend.launch(plan.handle, plan.groups, [
-                out.buffer, *[x.buffer for x in values if x.__class__ is Strided],
-                *plan.scalars, *_numbers(plan, values)], index)
-        return None
+    # ---- one argument --------------------------------------------------------------------------
+    def unary_fresh(self) -> Callable[..., Any]:
+        """``fresh`` for one tensor."""
+        backend, general, find = self.backend, self.any_fresh, self.plans.get
+        alloc, launch, index_of = backend.alloc, backend.launch, backend.index_of
 
-    def fresh(self, *inputs: Any, **attributes: Any) -> Any:
-        """A new tensor, in the memory order of the inputs."""
+        def fresh(x: Any, **attributes: Any) -> Any:
+            if attributes:
+                return general(x, **attributes)
+            source, held = x.buffer, x.layout
+            index = index_of(source)
+            plan = find((id(held), x.dtype, index))
+            if plan is None:
+                return general(x)
+            handle, groups, scalars, _, out, layout, nbytes, _ = plan
+            buffer = alloc(nbytes, index)
+            if groups:
+                launch(handle, groups, [buffer, source, *scalars], index)
+            return Strided(buffer, out, layout)
+
+        return fresh
+
+    def unary_out(self) -> Callable[..., Any]:
+        """``out`` for one tensor."""
+        backend, general, find = self.backend, self.any_out, self.out_plans.get
+        launch, index_of = backend.launch, backend.index_of
+
+        def write(out: Any, x: Any, **attributes: Any) -> Any:
+            if attributes:
+                return general(out, x, **attributes)
+            target = out.buffer
+            index = index_of(target)
+            plan = find((id(x.layout), x.dtype, id(out.layout), out.dtype, index))
+            if plan is None:
+                return general(out, x)
+            if plan.groups:
+                launch(plan.handle, plan.groups, [target, x.buffer, *plan.scalars], index)
+            return None
+
+        return write
+
+    # ---- two arguments -------------------------------------------------------------------------
+    def binary_fresh(self) -> Callable[..., Any]:
+        """``fresh`` for two tensors, or one and a number."""
+        backend, general, find = self.backend, self.any_fresh, self.plans.get
+        alloc, launch, index_of = backend.alloc, backend.launch, backend.index_of
+
+        def fresh(a: Any, b: Any, **attributes: Any) -> Any:
+            if attributes or a.__class__ is not Strided:
+                return general(a, b, **attributes)
+            source, held = a.buffer, a.layout
+            index = index_of(source)
+            if b.__class__ is Strided:
+                plan = find((id(held), a.dtype, id(b.layout), b.dtype, index))
+                if plan is None:
+                    return general(a, b)
+                handle, groups, scalars, _, out, layout, nbytes, _ = plan
+                buffer = alloc(nbytes, index)
+                if groups:
+                    launch(handle, groups, [buffer, source, b.buffer, *scalars], index)
+                return Strided(buffer, out, layout)
+            plan = find((id(held), a.dtype, b.__class__, not b, index))
+            if plan is None or len(plan.numbers) != 1 or plan.numbers[0][2]:
+                return general(a, b)
+            handle, groups, scalars, ((_, pack, _),), out, layout, nbytes, _ = plan
+            buffer = alloc(nbytes, index)
+            if groups:
+                launch(handle, groups, [buffer, source, *scalars, pack(b)], index)
+            return Strided(buffer, out, layout)
+
+        return fresh
+
+    def binary_out(self) -> Callable[..., Any]:
+        """``out`` for two tensors."""
+        backend, general, find = self.backend, self.any_out, self.out_plans.get
+        launch, index_of = backend.launch, backend.index_of
+
+        def write(out: Any, a: Any, b: Any, **attributes: Any) -> Any:
+            if attributes or a.__class__ is not Strided or b.__class__ is not Strided:
+                return general(out, a, b, **attributes)
+            target = out.buffer
+            index = index_of(target)
+            plan = find((id(a.layout), a.dtype, id(b.layout), b.dtype, id(out.layout), out.dtype,
+                         index))
+            if plan is None:
+                return general(out, a, b)
+            if plan.groups:
+                launch(plan.handle, plan.groups, [target, a.buffer, b.buffer, *plan.scalars], index)
+            return None
+
+        return write
+
+    # ---- any arguments -------------------------------------------------------------------------
+    def any_fresh(self, *inputs: Any, **attributes: Any) -> Any:
+        """A new tensor."""
         values = (*inputs, *attributes.values()) if attributes else inputs
         first = next((x for x in values if x.__class__ is Strided), None)
         if first is None:
             return NotImplemented
         backend = self.backend
         index = backend.index_of(first.buffer)
-        key = (*_keys(values), index)
+        key = (*self.keys(inputs, attributes), index)
         plan = self.plans.get(key)
         if plan is None:
-            tensors = [x for x in values if x.__class__ is Strided]
-            result = self.result_dtype(values, attributes)
-            if result is None:
+            plan = self.fresh_plan(key, values, dict(zip(self.names, inputs, strict=True))
+                                   | attributes, index)
+            if plan is None:
                 return NotImplemented
-            plan = self.plan(key, values, attributes, result, result_layout(tensors), index)
         buffer = backend.alloc(plan.nbytes, index)
         if plan.groups:
             backend.launch(plan.handle, plan.groups, [
                 buffer, *[x.buffer for x in values if x.__class__ is Strided], *plan.scalars,
-                *_numbers(plan, values)], index)
+                *_packed(plan, values)], index)
         return Strided(buffer, plan.out, plan.layout)
 
+    def any_out(self, out: Strided, *inputs: Any, **attributes: Any) -> Any:
+        """Write into a tensor."""
+        values = (*inputs, *attributes.values()) if attributes else inputs
+        index = self.backend.index_of(out.buffer)
+        key = (*self.keys(inputs, attributes), id(out.layout), out.dtype, index)
+        plan = self.out_plans.get(key)
+        if plan is None:
+            arguments = dict(zip(self.names, inputs, strict=True)) | attributes
+            text = self.text(arguments)
+            if text is None or (self.is_composite and not _fits(out, text, arguments)):
+                return NotImplemented
+            plan = self.plan(text, arguments, out.dtype, out.layout, index)
+            _remember(self.out_plans, key, plan)
+        if plan.groups:
+            self.backend.launch(plan.handle, plan.groups, [
+                out.buffer, *[x.buffer for x in values if x.__class__ is Strided],
+                *plan.scalars, *_packed(plan, values)], index)
+        return None
+
+    def keys(self, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> list[Any]:
+        """What a plan depends on."""
+        keys: list[Any] = []
+        for x in inputs:
+            if x.__class__ is Strided:
+                keys += (id(x.layout), x.dtype)
+            else:
+                keys += (x.__class__, not x)
+        for name, x in attributes.items():
+            keys.append(name)
+            keys.append(x if name in self.constants else (x.__class__, x == 1))
+        return keys
+
     # ---- planning ----------------------------------------------------------------------------
-    def result_dtype(self, values: Sequence[Any], attributes: dict[str, Any]) -> dtype | None:
-        """The result's element type, or None where the op must say it."""
-        names = (*self.names, *attributes)
-        found = [x.dtype for x in values if isinstance(x, Strided)]
-        try:
-            category = infer(self.specialised(attributes), {
-                name: _category(x) for name, x in zip(names, values, strict=True)})
-        except FormulaError:  # a composite that converts its arguments first
+    def fresh_plan(
+        self, key: tuple[Any, ...], values: Sequence[Any], arguments: dict[str, Any], index: int
+    ) -> Plan | None:
+        """The plan of a call whose result's dtype follows from the arguments."""
+        if key in self.declined:
             return None
-        kinds = {d for d in found if d.category == category}
-        others = {d for d in found if d.category != category and d.category}
-        if category is Category.BOOL:
-            return dtypes.bool if len({d for d in found if d.category}) <= 1 else None
-        if len(kinds) == 1 and not others:
-            return kinds.pop()
-        only = others.pop() if len(others) == 1 and not kinds else None
-        is_part = only is not None and only.is_complex and category is Category.FLOATING
-        return only.to_real() if is_part and only else None
+        tensors = [x for x in values if isinstance(x, Strided)]
+        text = self.text(arguments)
+        result = None if text is None else result_dtype(text, arguments)
+        if text is None or result is None:
+            _remember(self.declined, key, tuple(x.layout for x in tensors))
+            return None
+        plan = self.plan(text, arguments, result, result_layout(tensors), index)
+        _remember(self.plans, key, plan)
+        return plan
+
+    def text(self, arguments: dict[str, Any]) -> str | None:
+        """The formula for some arguments, None if it does not hold for them."""
+        formula = self.formula
+        found = formula if isinstance(formula, str) else formula(**arguments)
+        for name in FACTORS:
+            if found is not None and arguments.get(name, 1) == 1 and not isinstance(
+                    arguments.get(name), Strided):
+                found = found.replace(f"{name} * ", "")
+        return found
 
     def plan(
-        self, key: tuple[Any, ...], values: Sequence[Any], attributes: dict[str, Any],
-        out: dtype, layout: Layout, index: int,
+        self, text: str, arguments: dict[str, Any], out: dtype, layout: Layout, index: int
     ) -> Plan:
         """Look at the arguments, and compile."""
-        names = (*self.names, *attributes)
-        tensors = [x for x in values if isinstance(x, Strided)]
+        tensors = [x for x in arguments.values() if isinstance(x, Strided)]
         floating, integer = registers([x.dtype for x in tensors], out)
-        inputs = tuple(
-            _input(name, x, floating, integer, any(t.dtype.category >= 2 for t in tensors) or (
-                not tensors and out.category >= 2))
-            for name, x in zip(names, values, strict=True))
+        is_float = any(t.dtype.category >= 2 for t in tensors) or (
+            not tensors and out.category >= 2)
+        used = free_names(tree_of(text))
+        inputs = {
+            name: _input(name, x, floating, integer, is_float) for name, x in arguments.items()
+            if isinstance(x, Strided) or name in used}
         walk = in_memory_order(layout.shape, [
             layout.strides, *(x.layout.expand(layout.shape).strides for x in tensors)])
         offsets = [layout.offset, *(x.layout.offset for x in tensors)]
         register = index_register(layout.numel, [
             (o, walk.sizes, s) for o, s in zip(offsets, walk.strides, strict=True)])
         counts = self.name == "arange_steps"
+        if counts:
+            register = "i64"
         shape = _steps(walk.strides)
         size = self.backend.traits(index).group_size
         spec = Pointwise(
-            self.name, self.specialised(attributes), inputs, out, floating, integer, shape,
-            register, size, counts)
+            self.name, text, tuple(inputs.values()), out, floating, integer, shape, register,
+            size, counts)
         handle = self.backend.program(spec, lambda: spec.source(self.backend.dialect), index)
         strides = [
             s for steps, marks in zip(walk.strides, shape, strict=True)
             for s, mark in zip(steps, marks, strict=True) if mark == "?"]
-        plan = Plan(
+        numbers = tuple(
+            (i, _packer(inputs[name]), inputs[name].is_complex)
+            for i, (name, x) in enumerate(arguments.items())
+            if name in inputs and not isinstance(x, Strided))
+        return Plan(
             handle, -(-layout.numel // size), (layout.numel, *offsets, *walk.sizes[1:], *strides),
-            tuple(_packer(x) for x in inputs if x.dtype is None), out, layout,
-            layout.span() * out.itemsize,
+            numbers, out, layout, layout.span() * out.itemsize,
             (layout, *(x.layout for x in tensors)))
-        if len(self.plans) >= PLANS_AT_MOST:
-            self.plans.clear()
-        self.plans[key] = plan
-        return plan
-
-    def specialised(self, attributes: dict[str, Any]) -> str:
-        """The formula, without the factor 1 that add and sub usually have."""
-        if attributes.get("alpha", 1) == 1:
-            return self.formula.replace("alpha * ", "")
-        return self.formula
 
 
-def _keys(values: Sequence[Any]) -> list[Any]:
-    keys: list[Any] = []
-    for x in values:
-        if x.__class__ is Strided:
-            keys += (id(x.layout), x.dtype)
-        else:
-            keys += (x.__class__, x == 1)
-    return keys
+def _remember(plans: dict[tuple[Any, ...], Any], key: tuple[Any, ...], plan: Any) -> None:
+    if len(plans) >= PLANS_AT_MOST:
+        plans.clear()
+    plans[key] = plan
 
 
-def _numbers(plan: Plan, values: Sequence[Any]) -> list[Any]:
-    if not plan.numbers:
-        return []
-    numbers = [x for x in values if x.__class__ is not Strided]
+def _packed(plan: Plan, values: Sequence[Any]) -> list[Any]:
+    """The numbers among the arguments, as the kernel takes them."""
     packed: list[Any] = []
-    for pack, x in zip(plan.numbers, numbers, strict=True):
-        value = pack(x)
-        packed += value if isinstance(value, tuple) else (value,)
+    for i, pack, has_parts in plan.numbers:
+        value = pack(values[i])
+        packed += value if has_parts else (value,)
     return packed
+
+
+# ---- dtypes --------------------------------------------------------------------------------------
+def result_dtype(text: str, arguments: Mapping[str, Any]) -> dtype | None:
+    """The dtype of a formula's result where it follows from the arguments, None elsewhere.
+
+    It follows if all tensors that are no bools are of one dtype, no number is of a higher category
+    than they are, and the result is of their category, a bool, or the real part of it.
+    """
+    tensors = [x.dtype for x in arguments.values() if isinstance(x, Strided)]
+    numbers = {
+        name: x for name, x in arguments.items()
+        if not isinstance(x, Strided) and isinstance(x, _NUMBERS)}
+    highest = max(tensors, key=lambda d: d.category)
+    if len({d for d in tensors if d.category}) > 1:
+        return None
+    used = free_names(tree_of(text))
+    if any(_category(x) > highest.category for name, x in numbers.items() if name in used):
+        return None
+    try:
+        category = infer(text, {
+            name: _category(x) for name, x in arguments.items()
+            if isinstance(x, Strided) or name in numbers})
+    except FormulaError:  # a composite that converts its arguments first, or refuses them
+        return None
+    if category is Category.BOOL:
+        return dtypes.bool
+    if category == highest.category:
+        return highest
+    is_part = highest.is_complex and category is Category.FLOATING
+    return highest.to_real() if is_part else None
+
+
+def _fits(out: Strided, text: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether a result is of the dtype and shape of a tensor."""
+    shapes = [x.shape for x in arguments.values() if isinstance(x, Strided)]
+    return result_dtype(text, arguments) is out.dtype and broadcast_shapes(*shapes) == out.shape
 
 
 def _category(x: Any) -> int:
     if isinstance(x, Strided):
         return x.dtype.category
-    return (bool, int, float, complex).index(type(x))
+    return _NUMBERS.index(type(x))
 
 
 def _input(name: str, x: Any, floating: Register, integer: Register, is_float: bool) -> Input:
@@ -232,23 +412,26 @@ def registers(inputs: Sequence[dtype], out: dtype) -> tuple[Register, Register]:
     return ("f64" if is_double else "f32"), integer
 
 
+# ---- layouts -------------------------------------------------------------------------------------
 def result_layout(tensors: Sequence[Strided]) -> Layout:
-    """That of a new result: the memory order of the first dense input of its shape."""
+    """That of a new result: the memory order of the first input of its shape."""
     shape = broadcast_shapes(*(x.layout.shape for x in tensors))
     for x in tensors:
         layout = x.layout
-        if layout.shape == shape and not layout.is_contiguous and layout.is_dense():
-            return Layout.of(shape, layout.strides)
-        if layout.shape == shape:
+        if layout.shape != shape:
+            continue
+        if layout.is_contiguous:
             break
+        if layout.is_dense():
+            return Layout.of(shape, layout.strides)
+        if not layout.overlaps_itself():
+            return Layout.of(shape, strides_in_order(shape, layout.order()))
     return Layout.contiguous(shape)
 
 
 def _steps(strides: Sequence[Sequence[int]]) -> tuple[str, ...]:
     """Per tensor the strides that a kernel is written for; see :class:`Pointwise`."""
-    # Only the innermost stride matters to a compiler that vectorises: fewer kernels are built.
     return tuple(
-        "".join(str(s) if s in (0, 1) and d == len(steps) - 1 else "?"
+        "".join("0" if s == 0 else "1" if s == 1 and d == len(steps) - 1 else "?"
                 for d, s in enumerate(steps))
         for steps in strides)
-

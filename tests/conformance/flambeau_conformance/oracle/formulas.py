@@ -35,7 +35,7 @@ class FormulaKernels(dict[str, Kernel]):
 
 def make(op: Op) -> Kernel | None:
     """The kernel that an op's formula describes, or None if it has no formula."""
-    if op.formula is not None:
+    if isinstance(op.formula, str):
         return _pointwise(op, op.formula)
     if op.reduction is not None:
         return _reduction(ARG_REDUCTIONS.get(op.reduction, op.reduction))
