@@ -32,7 +32,7 @@ class ArrayLibrary(ABC):
 
     @abstractmethod
     def to_host(self, array: Array) -> Any:
-        """The elements, row-major, as an object with the buffer protocol; waits for them."""
+        """The elements on the host: a NumPy array, or a row-major buffer; waits for them."""
 
     @abstractmethod
     def dtype_of(self, array: Array) -> dtype:

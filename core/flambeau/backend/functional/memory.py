@@ -182,6 +182,9 @@ class Buffer:
 
 
 def _as_bytes(values: Any) -> Bytes:
+    """What ``to_host`` gave; NumPy has no buffer protocol for the dtypes that others added."""
+    if isinstance(values, np.ndarray):
+        return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     return np.frombuffer(values, np.uint8)
 
 
