@@ -7,9 +7,9 @@ has: equal calls give equal bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided
@@ -17,7 +17,7 @@ from flambeau.backend.generated.pointwise import PLANS_AT_MOST, registers
 from flambeau.codegen.category import Category
 from flambeau.codegen.dialects.base import Index
 from flambeau.codegen.kernels.indexing import Walk, collapse, in_memory_order, index_register
-from flambeau.codegen.kernels.reduce import BLOCK, MEMORY, Form, Reduce
+from flambeau.codegen.kernels.reduce import BLOCK, MEMORY, RUNS, Form, Reduce
 from flambeau.codegen.kernels.states import Argument, Formula, State
 from flambeau.codegen.reduction import ArgReduction, Reduction, parse_reduction
 from flambeau.dtypes import dtype
@@ -48,6 +48,8 @@ ARGUMENTS: Final = {
     "argmin": "init: highest; take: x < acc || isnan(x) && !isnan(acc)",
 }
 """Reductions that op records give a name."""
+SUMS: Final = ("sum", "prod")
+"""Reductions that have an identity, and whose results of integers are int64."""
 
 
 States: TypeAlias = Callable[
@@ -101,17 +103,25 @@ class Reducer:
     Args:
         states: makes the state and the results' dtypes from the elements' dtype, the (first)
             result's if it is given, and the type of indices; None declines.
+        needs_elements: whether there is no result of no elements.
     """
 
-    def __init__(self, backend: GeneratedBackend, name: str, states: States) -> None:
+    def __init__(
+        self, backend: GeneratedBackend, name: str, states: States, needs_elements: bool = False
+    ) -> None:
         self.backend, self.name, self.states = backend, name, states
+        self.needs_elements = needs_elements
         self.plans: dict[tuple[Any, ...], Plan] = {}
 
     def run(
-        self, x: Strided, dim: Any, keepdim: bool, outs: tuple[Strided, ...] | None,
+        self, x: Strided, dim: Any, keepdim: bool, outs: tuple[Strided, ...] | None = None,
         numbers: Sequence[float] = (),
     ) -> Any:
-        """Reduce; gives the results, new ones if there are none."""
+        """Reduce; gives the results, new ones if there are none.
+
+        Raises:
+            IndexError: if there are no elements and these are needed.
+        """
         backend = self.backend
         index = backend.index_of(x.buffer)
         if dim.__class__ is list:
@@ -149,6 +159,8 @@ class Reducer:
         layout, traits = x.layout, self.backend.traits(index)
         dims = reduced_dims(dim, layout.ndim)
         reduced = range(layout.ndim) if dims is None else dims
+        if self.needs_elements and not all(layout.shape[d] for d in reduced):
+            raise IndexError(f"{self.name}(): Expected reduction dim to have non-zero size.")
         kept = [d for d in range(layout.ndim) if d not in reduced]
         register = index_register(layout.numel, [
             (o.offset, o.shape, o.strides) for o in (layout, *(layouts or ()))])
@@ -240,8 +252,7 @@ def step_of(
         1 if split.width > 1 else backend.traits(index).group_size)
     spec = Reduce(
         name, task.state, task.element, task.outs, split.form, split.width, marks, over,
-        task.state.rounds and split.form != "group" and _steps_of(task, split) > BLOCK,
-        split.chunks > 1, split.pieces > 1, task.index, size)
+        _joins(task, split), split.chunks > 1, split.pieces > 1, task.index, size)
     handle = backend.program(spec, lambda: spec.source(backend.dialect), index)
     count = share * split.chunks
     run = (task.over.sizes or (1,))[-1]
@@ -304,12 +315,17 @@ def _columns(task: Task, traits: Traits, n: int, is_last: bool) -> Split:
     return Split("column", width, rows, 1, 1, n)
 
 
-def _steps_of(task: Task, split: Split) -> int:
-    """Elements that one accumulator takes in a row."""
+def _joins(task: Task, split: Split) -> Literal["never", "steps", "runs"]:
+    """When accumulators are joined so that none takes many elements in a row."""
     n = prod(task.over.sizes)
+    if not task.state.rounds or split.form == "group" or not n:
+        return "never"
     if split.form == "column":
-        return min(split.per_chunk, n)
-    return min(split.piece, n) // split.width
+        return "steps" if min(split.per_chunk, n) > BLOCK else "never"
+    steps = split.piece // split.width
+    if steps * min(split.per_chunk, split.units) <= BLOCK:
+        return "never"
+    return "steps" if steps >= BLOCK // RUNS else "runs"
 
 
 def marks_of(strides: Sequence[int]) -> str:
@@ -327,7 +343,7 @@ def given_strides(strides: Sequence[Sequence[int]], marks: Sequence[str]) -> lis
 
 # ---- which reductions ----------------------------------------------------------------------------
 def formula(
-    reduction: Reduction, result: Callable[[dtype], dtype] | None = None,
+    reduction: Reduction, result: Callable[[dtype], dtype | None],
     numbers: tuple[str, ...] = (),
 ) -> States:
     """The states of a formula; ``result`` gives the result's dtype, None where it declines."""
@@ -335,7 +351,9 @@ def formula(
     def states(
         element: dtype, out: dtype | None, index: Index
     ) -> tuple[State, tuple[dtype, ...]] | None:
-        what = out or (result or accumulated)(element)
+        what = out or result(element)
+        if what is None:
+            return None
         floating, integer = registers([element], what)
         attributes = dict.fromkeys(numbers, Category.FLOATING)
         category = reduction.infer(element.category, attributes).state
@@ -353,9 +371,9 @@ def argument(
         element: dtype, out: dtype | None, index: Index
     ) -> tuple[State, tuple[dtype, ...]]:
         floating, integer = registers([element], element)
-        category = reduction.infer(element.category).state
-        state = Argument(
-            floating, integer, reduction, category, index, gives_value, takes_last)
+        found = replace(reduction, map="x ? 1 : 0") if element is dtypes.bool else reduction
+        category = found.infer(element.category).state
+        state = Argument(floating, integer, found, category, index, gives_value, takes_last)
         return state, (element, dtypes.int64) if gives_value else (dtypes.int64,)
 
     return states
@@ -366,15 +384,19 @@ def accumulated(element: dtype) -> dtype:
     return dtypes.int64 if element.category < 2 else element
 
 
-def primitive(backend: GeneratedBackend, name: str, states: States) -> tuple[Any, Any]:
+def same(element: dtype) -> dtype:
+    """What extremes of a dtype are."""
+    return element
+
+
+def primitive(reducer: Reducer) -> tuple[Any, Any]:
     """The out form and the fresh form of a reduction ``(self, dim, keepdim)``."""
-    reducer = Reducer(backend, name, states)
 
     def out_form(out: Strided, x: Strided, dim: Any = None, keepdim: bool = False) -> None:
         reducer.run(x, dim, keepdim, (out,))
 
     def fresh(x: Strided, dim: Any = None, keepdim: bool = False) -> Any:
-        return only(reducer.run(x, dim, keepdim, None))
+        return only(reducer.run(x, dim, keepdim))
 
     return out_form, fresh
 
@@ -392,10 +414,7 @@ def table(backend: GeneratedBackend) -> KernelTable:
             continue
         parsed = parse_reduction(ARGUMENTS.get(op.reduction, op.reduction))
         states = argument(parsed) if isinstance(parsed, ArgReduction) else formula(
-            parsed, None if op.name in ("sum", "prod") else _same)
-        result.out[op.name], result.fresh[op.name] = primitive(backend, op.name, states)
+            parsed, accumulated if op.name in SUMS else same)
+        result.out[op.name], result.fresh[op.name] = primitive(
+            Reducer(backend, op.name, states, op.name not in SUMS))
     return result
-
-
-def _same(element: dtype) -> dtype:
-    return element

@@ -18,6 +18,7 @@ from flambeau.backend.generated.reduce import (
     States,
     Step,
     Task,
+    accumulated,
     argument,
     formula,
     given_strides,
@@ -186,8 +187,8 @@ def _split(task: Task, along: tuple[int, ...], traits: Traits) -> tuple[Form, in
 def table(backend: GeneratedBackend) -> KernelTable:
     """cumsum, and fused kernels of composites."""
     result = KernelTable()
-    total = Scanner(backend, "cumsum", formula(Reduction("0", "acc + x")))
-    product = Scanner(backend, "cumprod", formula(Reduction("1", "acc * x")))
+    total = Scanner(backend, "cumsum", formula(Reduction("0", "acc + x"), accumulated))
+    product = Scanner(backend, "cumprod", formula(Reduction("1", "acc * x"), accumulated))
     logarithm = Scanner(backend, "logcumsumexp", _exponentials)
 
     @result.register("cumsum", fresh=lambda x, dim: only(total.run(x, dim)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flambeau.backend import KernelTable
 from flambeau.backend.generated import (
     batch_norm,
+    fused_reduce,
     group_norm,
     index,
     layer_norm,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
     pointwise.table, index.table, matmul.table, reduce.table, scan.table, softmax.table,
     layer_norm.table, group_norm.table, batch_norm.table, optim.table, recurrent_steps.table,
-    sort.table)
+    sort.table, fused_reduce.table)
 """Each makes the kernels of one family for a backend."""
 
 

@@ -21,6 +21,8 @@ from flambeau.dtypes import dtype
 Form = Literal["row", "column", "group"]
 BLOCK: Final = 64
 """Steps after which a partial result is joined to the others, so that all are of like size."""
+RUNS: Final = 16
+"""The same in runs of a few steps."""
 MEMORY: Final[dict[Register, dtype]] = {
     "bool": dtypes.bool, "u8": dtypes.uint8, "i8": dtypes.int8, "i16": dtypes.int16,
     "i32": dtypes.int32, "i64": dtypes.int64, "f32": dtypes.float32, "f64": dtypes.float64,
@@ -48,7 +50,8 @@ class Reduce:
         width: accumulators, or work items of a group.
         kept: per tensor, the input first, the strides along the kept dimensions ("0", "1", "?").
         reduced: those of the input along the reduced dimensions.
-        cascades: whether accumulators are joined every :data:`BLOCK` steps.
+        joins: when accumulators begin anew and are joined: never; every :data:`BLOCK` steps, and
+            for each run; every :data:`RUNS` short runs.
         chunks: whether a result has several chunks.
         pieces: whether runs are cut.
         index: type of indices.
@@ -63,7 +66,7 @@ class Reduce:
     width: int
     kept: tuple[str, ...]
     reduced: str
-    cascades: bool
+    joins: Literal["never", "steps", "runs"]
     chunks: bool
     pieces: bool
     index: Index
@@ -165,13 +168,13 @@ class _Writer:
         chunk, result = self.split(item)
         places = self.places(result)
         acc = self.accumulators("acc")
-        with self.stretches(chunk, places[0]) as part:
+        with self.stretches(chunk, places[0], acc) as (into, part):
             steps = self.integer(f"{part.length} / {width}", "steps") if width > 1 else part.length
-            self.sweep(acc, steps, part)
+            self.sweep(into, steps, part)
             if width > 1:
                 done = self.integer(f"{steps} * {width}", "done")
                 with self.kernel.loop(self.index, done, part.length, hint="at") as at:
-                    self.grow(acc, f"{at} - {done}", at, part)
+                    self.grow(into, f"{at} - {done}", at, part)
         half = width // 2
         while half:
             with self.each(half) as j:
@@ -209,7 +212,7 @@ class _Writer:
         lane = kernel.position("local", self.index)
         places = self.places(result)
         acc = self.accumulators("acc", is_single=True)
-        with self.stretches(chunk, places[0]) as part, \
+        with self.stretches(chunk, places[0], acc) as (_, part), \
                 kernel.loop(self.index, lane, part.length, str(spec.width), "at") as at:
             self.grow(acc, "0", at, part)
         shared = Cells(
@@ -246,23 +249,32 @@ class _Writer:
             self.kernel, result, self.kept_sizes, self.kept, self.index, self.starts)
 
     @contextmanager
-    def stretches(self, chunk: str, place: str) -> Iterator[Stretch]:
-        """Statements for each stretch of a chunk."""
+    def stretches(
+        self, chunk: str, place: str, acc: Cells
+    ) -> Iterator[tuple[Cells, Stretch]]:
+        """Statements for each stretch of a chunk, and where to gather it."""
         spec, kernel = self.spec, self.kernel
         if not spec.chunks and len(spec.reduced) <= 1 and not spec.pieces:
-            yield Stretch("0", "run", place, "0")
+            yield acc, Stretch("0", "run", place, "0")
             return
-        with kernel.loop(self.index, *self.bounds(chunk), hint="unit") as unit:
-            number = self.integer(f"{unit} / pieces", "number") if spec.pieces else unit
-            start = place
-            if len(spec.reduced) > 1:
-                start = unravel(kernel, number, self.reduced_sizes[:-1], [self.reduced[:-1]],
-                                self.index, [place])[0]
-            if spec.pieces:
-                at = self.integer(f"({unit} - {number} * pieces) * piece", "from")
-                yield Stretch(at, self.smaller("piece", f"run - {at}"), start, number)
-            else:
-                yield Stretch("0", "run", start, number)
+        low, high = self.bounds(chunk)
+        runs = self.blocks(acc, low, high, RUNS) if spec.joins == "runs" else nullcontext(
+            (acc, low, high))
+        with runs as (into, first, stop), kernel.loop(self.index, first, stop, hint="unit") as unit:
+            yield into, self.stretch(unit, place)
+
+    def stretch(self, unit: str, place: str) -> Stretch:
+        """The elements of a unit."""
+        spec = self.spec
+        number = self.integer(f"{unit} / pieces", "number") if spec.pieces else unit
+        start = place
+        if len(spec.reduced) > 1:
+            start = unravel(self.kernel, number, self.reduced_sizes[:-1], [self.reduced[:-1]],
+                            self.index, [place])[0]
+        if not spec.pieces:
+            return Stretch("0", "run", start, number)
+        at = self.integer(f"({unit} - {number} * pieces) * piece", "from")
+        return Stretch(at, self.smaller("piece", f"run - {at}"), start, number)
 
     def smaller(self, a: str, b: str) -> str:
         """The smaller of two indices."""
@@ -308,33 +320,38 @@ class _Writer:
         self.put(into, j, self.state.combine(self.kernel, into.at(j), other.at(k)))
 
     @contextmanager
-    def blocks(self, acc: Cells, start: str, stop: str) -> Iterator[tuple[Cells, str, str]]:
-        """Statements for stretches of steps: where to gather them, the first and the end.
-
-        If the spec says so, what a block of steps gave is joined to what was there.
-        """
+    def blocks(
+        self, acc: Cells, start: str, stop: str, length: int
+    ) -> Iterator[tuple[Cells, str, str]]:
+        """Statements for stretches of a range: where to gather them, the first and the end; what
+        each gave is joined to what was there."""
         kernel = self.kernel
-        if not self.spec.cascades:
-            yield acc, start, stop
-            return
-        with kernel.loop(self.index, start, stop, str(BLOCK), "block") as block:
+        with kernel.loop(self.index, start, stop, str(length), "block") as block:
             recent = self.accumulators("recent")
-            yield recent, block, self.smaller(f"{block} + {BLOCK}", stop)
+            yield recent, block, self.smaller(f"{block} + {length}", stop)
             with self.each(self.spec.width) as j:
                 self.join(acc, j, recent, j)
+
+    def steps(
+        self, acc: Cells, start: str, stop: str
+    ) -> AbstractContextManager[tuple[Cells, str, str]]:
+        """Statements for all steps, or for blocks of them."""
+        if self.spec.joins == "steps":
+            return self.blocks(acc, start, stop, BLOCK)
+        return nullcontext((acc, start, stop))
 
     # ---- elements ----------------------------------------------------------------------------
     def sweep(self, acc: Cells, steps: str, part: Stretch) -> None:
         """Steps of as many elements as there are accumulators."""
         width = self.spec.width
-        with self.blocks(acc, "0", steps) as (into, low, high), \
+        with self.steps(acc, "0", steps) as (into, low, high), \
                 self.kernel.loop(self.index, low, high, hint="step") as step, \
                 self.each(width) as j:
             self.grow(into, j, step if width == 1 else f"{step} * {width} + {j}", part)
 
     def sweep_columns(self, acc: Cells, start: str, stop: str, place: str) -> None:
         """Rows of as many elements as there are accumulators."""
-        with self.blocks(acc, start, stop) as (into, low, high), \
+        with self.steps(acc, start, stop) as (into, low, high), \
                 self.kernel.loop(self.index, low, high, hint="row") as row:
             at = unravel(
                 self.kernel, row, self.reduced_sizes, [self.reduced], self.index, [place])[0]
