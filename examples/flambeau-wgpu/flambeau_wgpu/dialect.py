@@ -52,25 +52,20 @@ EXCHANGE: Final = """\
     if (seen.exchanged) {{ break; }}
     old = seen.old_value;
   }} }}"""
+HAS_FMA: Final = "wg_has_fma"
 RESERVED: Final = 2
 """Words of the arguments before the first number: 0, and how many groups there are."""
 
 
 class Wgsl(Dialect):
-    """WGSL for one kind of adapter.
-
-    Args:
-        has_fma: whether ``fma`` rounds once; else it is composed of operations that do.
-    """
+    """WGSL.  Kernels that need ``fma`` have a constant ``wg_has_fma``, given when their pipeline is
+    made: whether the adapter's rounds once; else it is composed of operations that do."""
 
     name = "wgsl"
     extension = "wgsl"
     types: ClassVar[dict[str, str]] = {
         "bool": "bool", "f32": "f32", **dict.fromkeys(SIGNED, "i32"),
         **dict.fromkeys(UNSIGNED, "u32"), **dict.fromkeys(WIDE, "vec2<u32>")}
-
-    def __init__(self, has_fma: bool = False) -> None:
-        self.has_fma = has_fma
 
     # ---- values ------------------------------------------------------------------------------
     def type(self, register: str) -> str:
@@ -155,8 +150,7 @@ class Wgsl(Dialect):
             raise NotImplementedError(f"WGSL has no {function} of {register}")
         names = {
             "as_bits": "bitcast<i32>", "from_bits": "wg_from_bits", "to_integer": "i32",
-            "to_floating": "f32", "fmod": "wg_fmod", "sqrt": "wg_sqrt",
-            "fma": "fma" if self.has_fma else "wg_fma",
+            "to_floating": "f32", "fma": "wg_fma", "fmod": "wg_fmod", "sqrt": "wg_sqrt",
         }
         return f"{names.get(function, function)}({', '.join(arguments)})"
 
@@ -261,7 +255,10 @@ class Wgsl(Dialect):
                 f"{-(-words['']//4)}>;"]
         head += [f"@group(0) @binding({i}) var<storage, read_write> b_{p.name}: "
                  f"array<{_elements(p, p.name in added)}>;" for i, p in enumerate(buffers, 1)]
-        return "\n".join([*head, *shared, "", *needed_by(text), "", text, ""])
+        needed = "\n".join(needed_by(text))
+        if HAS_FMA in needed:
+            head.append(f"override {HAS_FMA}: bool = false;")
+        return "\n".join([*head, *shared, "", needed, "", text, ""])
 
 
 def argument_words(parameters: Sequence[Parameter]) -> dict[str, int]:
@@ -347,5 +344,5 @@ def _float(value: float) -> str:
     with np.errstate(over="ignore"):
         rounded = np.float32(value)
     if math.isfinite(rounded) and abs(rounded) >= np.finfo(np.float32).tiny:
-        return f"{rounded}f" if rounded > 0 else f"({rounded}f)"
+        return f"{rounded!s}f" if rounded > 0 else f"({rounded!s}f)"
     return f"wg_constant({int(rounded.view(np.uint32))}u)"

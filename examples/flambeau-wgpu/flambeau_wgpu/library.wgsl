@@ -35,9 +35,12 @@ fn wg_sqrt(x: f32) -> f32 {
   return wg_keep(sqrt(x));
 }
 
-// a * b + c where fma() rounds twice: the errors of the product (Dekker 1971) and of the sum (Knuth)
-// are added to the sum.  Rounded once but for about one result in 2**23, which is off by one unit.
+// a * b + c.  Where fma() rounds twice, the errors of the product (Dekker 1971) and of the sum (Knuth)
+// are added to the sum: rounded once but for about one result in 2**23, which is off by one unit.
 fn wg_fma(a: f32, b: f32, c: f32) -> f32 {
+  if (wg_has_fma) {
+    return fma(a, b, c);
+  }
   let a_high = bitcast<f32>(bitcast<u32>(a) & 0xfffff000u);
   let b_high = bitcast<f32>(bitcast<u32>(b) & 0xfffff000u);
   let a_low = a - a_high;

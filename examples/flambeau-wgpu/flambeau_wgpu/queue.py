@@ -11,8 +11,8 @@ import numpy as np
 import wgpu
 
 from flambeau.backend import BackendError, OutOfMemoryError
-from flambeau.backend.generated import KernelSource
-from flambeau_wgpu.dialect import argument_words
+from flambeau.backend.generated import KernelSource, Parameter
+from flambeau_wgpu.dialect import HAS_FMA, argument_words
 
 CODES: Final = {
     "bool": "I", "u8": "I", "u16": "I", "u32": "I", "i8": "i", "i16": "i", "i32": "i",
@@ -25,6 +25,14 @@ ROW: Final = 65535
 """Groups in one dimension, at most."""
 STORAGE: Final = (
     wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST)
+PROBE: Final = KernelSource("wg_probe", """\
+@group(0) @binding(0) var<uniform> wg_args: array<vec4<u32>, 1>;
+@group(0) @binding(1) var<storage, read_write> b_out: array<f32>;
+@compute @workgroup_size(1) fn wg_probe() {
+  let x = bitcast<f32>(wg_args[0].z);
+  b_out[0] = fma(x, x, -bitcast<f32>(bitcast<u32>(x * x) + wg_args[0].x));
+}""", (Parameter("out", "f32", True, True), Parameter("x", "f32", False)), 1)
+"""The rounding error of x * x, or 0 where fma rounds twice."""
 
 
 class Memory:
@@ -60,6 +68,7 @@ class Queue:
         self.used = 0
         self.encoder: Any = None
         self.compute: Any = None
+        self.fused: bool | None = None
         self.layouts: dict[int, tuple[Any, Any]] = {}
 
     # ---- memory ------------------------------------------------------------------------------
@@ -124,10 +133,12 @@ class Queue:
             raise BackendError(
                 f"wgpu: the kernel {source.name!r} has {count} buffers, the device allows {most}")
         group, pipelines = self._layout(count)
+        constants = {HAS_FMA: float(self._has_fma())} if HAS_FMA in source.text else {}
         try:
             module = self.device.create_shader_module(code=source.text, label=source.name)
             pipeline = self.device.create_compute_pipeline(
-                layout=pipelines, compute={"module": module, "entry_point": source.name})
+                layout=pipelines, compute={
+                    "module": module, "entry_point": source.name, "constants": constants})
         except wgpu.GPUError as error:
             raise BackendError(
                 f"wgpu: the kernel {source.name!r} does not compile:\n{error}\n{source.text}"
@@ -176,6 +187,14 @@ class Queue:
             self.device.queue.read_buffer(self.mark, 0, 4)
 
     # ---- parts -------------------------------------------------------------------------------
+    def _has_fma(self) -> bool:
+        """Whether ``fma`` rounds once, as WGSL leaves open: tried once."""
+        if self.fused is None:
+            out = self.allocate(4)
+            self.launch(self.compile(PROBE), 1, [out, 1 + 2.0**-12])
+            self.fused = bytes(self.read(out, 0, 4)) == struct.pack("<f", 2.0**-24)
+        return self.fused
+
     def _pack(self, program: Program, at: int, groups: int, numbers: Sequence[Any]) -> None:
         try:
             program.pack.pack_into(self.packed, at, 0, groups, *numbers)
