@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from flambeau_conformance.levels.models import TRAININGS, Training
 
 import flambeau as fb
 from flambeau import fallback
+from flambeau_conformance.levels.models import TRAININGS, Training
 
 
 def _has_opencl() -> bool:
