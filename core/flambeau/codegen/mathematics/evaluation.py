@@ -42,14 +42,12 @@ def evaluate_in_width(
     and the definitions in the place of NumPy's functions."""
     floating, integer = _TYPES[precision]
     types = types_for(floating) | {Category.INTEGER: np.dtype(integer)}
-    arrays = np.broadcast_arrays(*(np.asarray(value, floating) for value in values.values()))
-    shape = arrays[0].shape
-    scope: dict[str, Array] = {
-        name: np.atleast_1d(array) for name, array in zip(values, arrays, strict=True)
-    }
     with np.errstate(all="ignore"):
+        given = np.broadcast_arrays(*(np.asarray(value, floating) for value in values.values()))
+        arrays = [np.atleast_1d(array) for array in given]
+        scope = dict(zip(values, arrays, strict=True))
         result = _Evaluation(precision, types, scope).run(tree_of(expression))
-    return np.array(np.broadcast_to(result, np.atleast_1d(arrays[0]).shape)).reshape(shape)
+    return np.array(np.broadcast_to(result, arrays[0].shape)).reshape(given[0].shape)
 
 
 class _Evaluation(Evaluation):

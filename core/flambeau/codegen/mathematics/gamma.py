@@ -60,13 +60,13 @@ def lgamma(fmt: Format) -> str:
         + _product()
         + "argument = is_large ? y : abs(product); logarithm = log(argument);"
         + f"from_2 = fma(t, {horner('t', FROM_2[fmt.name])}, y < 1.5 ? -logarithm : logarithm);"
-        f"from_1 = t * {horner('t', FROM_1[fmt.name])};"
+        f"from_1 = fma(t, {horner('t', FROM_1[fmt.name])}, 0.0);"
         "near = y < 1.5 && y >= 1.0 ? from_1 : from_2;"
         "inverse = 1.0 / y; w = inverse * inverse;"
         f"tail = fma(inverse, {horner('w', STIRLING[fmt.name])}, {_HALF_LOG_TAU_LESS_HALF});"
         "far = fma(y - 0.5, logarithm - 1.0, tail); right = is_large ? far : near;"
         + _reflection()
-        + "x == 0.0 || abs(x) == inf ? inf : is_left ? left : right"
+        + "x == 0.0 || abs(x) == inf || is_left && part == 0.0 ? inf : is_left ? left : right"
     )
 
 
@@ -87,7 +87,7 @@ def _product() -> str:
 
 
 def _reflection() -> str:
-    """Bind ``left``; infinite at the poles, where the sine is 0."""
+    """Bind ``left``, and ``part``, which is 0 at the poles."""
     return (
         "part = abs(y - round(y)); from_half = 0.5 - part;"
         "sine = part < 0.25 ? sin(part * pi) : cos(from_half * pi);"

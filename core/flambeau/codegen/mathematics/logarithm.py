@@ -101,8 +101,10 @@ def log1p(fmt: Format) -> str:
         f"inverse = from_bits({fmt.bias} - k_c << {fmt.mantissa});"
         f"f = from_bits(as_bits(x) - e) + (inverse - 1.0); k_f = {floating(fmt, 'k')};"
     )
-    value = f"(abs(x) < {tiny!r} ? x : value)"
-    end = f"x > -1.0 ? (x < inf ? {value} : x) : x == -1.0 ? -inf : nan"
+    end = (
+        f"is_same = abs(x) < {tiny!r} || x == inf; inside = is_same ? x : value;"
+        "x > -1.0 ? inside : x == -1.0 ? -inf : nan"
+    )
     return start + log_of_parts(fmt) + end
 
 
