@@ -69,13 +69,13 @@ class Buffer:
         if not layout.numel:
             return
         library = self.runtime.library
-        if not layout.offset and layout.numel * what.itemsize == self.nbytes and layout.is_dense():
-            if not layout.is_contiguous:
-                order = layout.order()[::-1]
-                values = library.transpose(values, order)
-                self.put(values, what, tuple(layout.shape[d] for d in order))
-            else:
-                self.put(values, what, layout.shape)
+        is_whole = not layout.offset and layout.numel * what.itemsize == self.nbytes
+        if is_whole and layout.is_contiguous:
+            self.put(values, what, layout.shape)
+        elif is_whole and layout.is_dense():
+            order = layout.order()[::-1]
+            shape = tuple(layout.shape[d] for d in order)
+            self.put(library.transpose(values, order), what, shape)
         elif self.nbytes % what.itemsize and self.dtype is not what:
             self._write_on_host(what, layout, values)
         else:
