@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from flambeau.backend import KernelTable
 from flambeau.backend.generated import (
     batch_norm,
+    class_loss,
     fused_reduce,
     group_norm,
     index,
     layer_norm,
+    loss,
     matmul,
     optim,
     pointwise,
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
 
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
-    pointwise.table, index.table, matmul.table, reduce.table, scan.table, softmax.table,
-    layer_norm.table, group_norm.table, batch_norm.table, optim.table, recurrent_steps.table,
-    sort.table, fused_reduce.table)
+    pointwise.table, index.table, matmul.table, reduce.table, scan.table,
+    softmax.table,
+    layer_norm.table, group_norm.table, batch_norm.table, optim.table, class_loss.table,
+    recurrent_steps.table, loss.table, sort.table,
+    fused_reduce.table)
 """Each makes the kernels of one family for a backend."""
 
 

@@ -13,7 +13,17 @@ from flambeau.codegen.expression import free_names
 from flambeau.codegen.inference import tree_of
 from flambeau.codegen.kernels.group import IDENTITY, combine_lanes, combined
 from flambeau.codegen.kernels.indexing import unravel
-from flambeau.codegen.kernels.rows import Let, Operand, Pick, Reduce, Rows, Store, StoreRow
+from flambeau.codegen.kernels.rows import (
+    Flag,
+    Let,
+    Operand,
+    Pick,
+    Reduce,
+    Rows,
+    Step,
+    Store,
+    StoreRow,
+)
 from flambeau.codegen.scalar import Scalars
 
 BLOCK: Final = 1024
@@ -121,6 +131,8 @@ class Writer(ABC):
                     self.store(parts)
                 case StoreRow():
                     self.store_row(step)
+                case Flag():
+                    self.flag(step)
 
     def picked(self, pick: Pick) -> Value:
         """The element of a column."""
@@ -153,6 +165,14 @@ class Writer(ABC):
         o = self.operands[step.operand]
         value = self.evaluate(step.formula, self.scope())
         self.kernel.store(self.buffers[o.buffer], self.base(o), value)
+
+    def flag(self, step: Flag) -> None:
+        """Write a :class:`Flag`."""
+        names = self.scope()
+        flags = self.buffers[self.operands[step.operand].buffer]
+        with self.kernel.when(self.evaluate(step.condition, names).text):
+            self.kernel.store(flags, "0", names[step.code])
+            self.kernel.store(flags, "1", names[step.value])
 
     def store_elements(
         self, parts: Sequence[tuple[str, str]], columns: Sequence[str], column: str
@@ -194,7 +214,7 @@ class Writer(ABC):
         return columns[0] if len(columns) == 1 else ""
 
 
-def _formulas(step: Let | Reduce | Pick | Store | StoreRow) -> list[str]:
+def _formulas(step: Step) -> list[str]:
     match step:
         case Reduce(parts):
             return [f for _, f, _ in parts]
@@ -202,6 +222,8 @@ def _formulas(step: Let | Reduce | Pick | Store | StoreRow) -> list[str]:
             return [f for _, f in parts]
         case Pick(_, _, column):
             return [column]
+        case Flag(_, condition, _, value):
+            return [condition, value]
         case _:
             return [step.formula]
 
@@ -364,6 +386,11 @@ class TileWriter(Writer):
         """One after the other."""
         with self.each():
             super().store_row(step)
+
+    def flag(self, step: Flag) -> None:
+        """One after the other."""
+        with self.each():
+            super().flag(step)
 
     def store(self, parts: Sequence[tuple[str, str]]) -> None:
         """For each column all rows."""

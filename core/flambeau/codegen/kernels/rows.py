@@ -67,7 +67,23 @@ class StoreRow:
     formula: str
 
 
-Step: TypeAlias = Let | Reduce | Pick | Store | StoreRow
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A row that something is wrong with: where the condition holds, the two flags are set.
+
+    Attributes:
+        operand: the flags, 32-bit integers.
+        code: name of the number that the first is set to.
+        value: name of the row's value that the second is set to.
+    """
+
+    operand: str
+    condition: str
+    code: str
+    value: str
+
+
+Step: TypeAlias = Let | Reduce | Pick | Store | StoreRow | Flag
 
 
 # ---- kernels -------------------------------------------------------------------------------------
