@@ -79,8 +79,11 @@ class Plans(dict[Hashable, Steps]):
     def obtain(self, key: Hashable, make: Callable[[], Steps]) -> Steps:
         """The plan, made at first use."""
         found = self.get(key)
-        if found is None:
-            if len(self) >= PLANS_AT_MOST:
-                self.clear()
-            found = self[key] = make()
-        return found
+        return self.keep(key, make()) if found is None else found
+
+    def keep(self, key: Hashable, steps: Steps) -> Steps:
+        """Remember a plan."""
+        if len(self) >= PLANS_AT_MOST:
+            self.clear()
+        self[key] = steps
+        return steps

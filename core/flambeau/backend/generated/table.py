@@ -10,6 +10,7 @@ from flambeau.backend import KernelTable
 from flambeau.backend.generated import (
     batch_norm,
     class_loss,
+    conv,
     fused_reduce,
     group_norm,
     index,
@@ -18,6 +19,7 @@ from flambeau.backend.generated import (
     matmul,
     optim,
     pointwise,
+    pool,
     recurrent_steps,
     reduce,
     scan,
@@ -29,11 +31,9 @@ if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
 
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
-    pointwise.table, index.table, matmul.table, reduce.table, scan.table,
-    softmax.table,
-    layer_norm.table, group_norm.table, batch_norm.table, optim.table, class_loss.table,
-    recurrent_steps.table, loss.table, sort.table,
-    fused_reduce.table)
+    pointwise.table, index.table, matmul.table, pool.table, conv.table, reduce.table, scan.table,
+    softmax.table, layer_norm.table, group_norm.table, batch_norm.table, optim.table,
+    class_loss.table, recurrent_steps.table, loss.table, sort.table, fused_reduce.table)
 """Each makes the kernels of one family for a backend."""
 
 

@@ -204,7 +204,8 @@ class Writer:
                 for j in range(tile.cols)]
         sums = [[zero(kernel, self.spec.dtype, "sum") for _ in cols] for _ in rows]
         if tile.depth:
-            self.by_slices(row_start[0], col_start[0], rows, cols, sums)
+            tiles = {"a": (row_tile, row_start[0]), "b": (col_tile, col_start[0])}
+            self.by_slices(tiles, rows, cols, sums)
         else:
             self.directly(row_tile, col_tile, rows, cols, sums)
         for row, line in zip(rows, sums, strict=True):
@@ -280,15 +281,16 @@ class Writer:
         return self.kernel.let(value, "factor")
 
     def by_slices(
-        self, row: str, col: str, rows: list[Place], cols: list[Place], sums: list[list[Value]]
+        self, tiles: dict[str, tuple[str, str]], rows: list[Place], cols: list[Place],
+        sums: list[list[Value]],
     ) -> None:
         """Bring slices of both operands into local memory, then read them from there."""
         kernel, tile = self.kernel, self.tile
         left = self.shared("slice_a", tile.depth * tile.height)
         right = self.shared("slice_b", tile.depth * tile.width)
         with kernel.loop(self.index, "0", self.inner, f"{tile.depth}", "k") as k:
-            self.bring("a", left, row, self.m, k)
-            self.bring("b", right, col, self.n, k)
+            self.bring("a", left, *tiles["a"], self.m, k)
+            self.bring("b", right, *tiles["b"], self.n, k)
             kernel.barrier()
             with kernel.loop(self.index, "0", f"{tile.depth}", hint="i") as i:
                 ys = [self.of_slice(right, f"{i} * {tile.width} + {c.in_tile}") for c in cols]
@@ -304,29 +306,39 @@ class Writer:
         return [self.kernel.shared(accumulator(self.spec.dtype), count, hint)
                 for _ in range(parts)]
 
-    def bring(self, name: str, into: list[str], begin: str, size: str, k: str) -> None:
-        """Copy a slice, each item some of it, in the order of memory; zeros beyond the end."""
+    def bring(
+        self, name: str, into: list[str], number: str, begin: str, size: str, k: str
+    ) -> None:
+        """Copy a slice of a tile, each item some of it, in the order of memory; zeros beyond the
+        end."""
         kernel, tile, side = self.kernel, self.tile, "ab".index(name)
         extent = (tile.height, tile.width)[side]
-        steps = self.steps[name]
+        is_packed = name in tile.packed
+        steps = ["1", f"{extent}"][:: 1 - 2 * side] if is_packed else self.steps[name]
         buffer, start = self.buffers[1 + side], self.starts[1 + side]
+        if is_packed:
+            start = self.let(f"{start} + {number} * {self.inner} * {extent}", "panel")
         for first in range(0, extent * tile.depth, tile.items):
             e = self.let(f"{self.local} + {first}", "e")
-            if steps[1 - side] == "1":
-                t, i = f"{e} / {tile.depth}", f"{e} % {tile.depth}"
-            else:
-                t, i = f"{e} % {extent}", f"{e} / {extent}"
-            t, i = self.let(t, "t"), self.let(i, "i")
-            place, inner = self.let(f"{begin} + {t}", "place"), self.let(f"{k} + {i}", "inner")
-            base = along(start, self.clamped(place, size), steps[side])
-            index = along(base, self.clamped(inner, self.inner), steps[1 - side])
-            is_inside = kernel.let(
-                real("bool", f"{place} < {size} && {inner} < {self.inner}"), "is_inside").text
-            value = self.factor(buffer, index)
-            guard = "" if first + tile.items <= extent * tile.depth else (
-                f"{e} < {extent * tile.depth}")
-            with kernel.when(guard) if guard else nullcontext():
-                self.put(into, f"{i} * {extent} + {t}", value, is_inside)
+            is_last = first + tile.items > extent * tile.depth
+            with kernel.when(f"{e} < {extent * tile.depth}") if is_last else nullcontext():
+                if steps[1 - side] == "1":
+                    t, i = f"{e} / {tile.depth}", f"{e} % {tile.depth}"
+                else:
+                    t, i = f"{e} % {extent}", f"{e} / {extent}"
+                t, i = self.let(t, "t"), self.let(i, "i")
+                inner = self.let(f"{k} + {i}", "inner")
+                is_inside = f"{inner} < {self.inner}"
+                place = t
+                if not is_packed:
+                    place = self.let(f"{begin} + {t}", "place")
+                    is_inside = f"{place} < {size} && {is_inside}"
+                    place = self.clamped(place, size)
+                base = along(start, place, steps[side])
+                value = self.factor(buffer, along(
+                    base, self.clamped(inner, self.inner), steps[1 - side]))
+                inside = kernel.let(real("bool", is_inside), "is_inside").text
+                self.put(into, f"{i} * {extent} + {t}", value, inside)
 
     def put(self, into: list[str], index: str, value: Value, is_inside: str) -> None:
         """Write to local memory."""
