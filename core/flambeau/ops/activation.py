@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
+from flambeau.formulas import for_floats, for_reals
 from flambeau.layout import wrap_dim
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import abs, erf, exp, expm1, log1p, maximum, minimum, tanh, to_floating
@@ -43,6 +44,7 @@ def _floating_only(name: str, self: Tensor) -> None:
 
 # ---- rectifiers --------------------------------------------------------------------------------
 @composite("threshold_backward(Tensor grad, Tensor tested, Scalar threshold) -> Tensor",
+    formula="tested <= threshold ? 0 : grad",
            **_backward(0))
 def threshold_backward(grad: Tensor, tested: Tensor, threshold: Any) -> Any:
     """The gradient where a tensor is above a threshold (or NaN), else 0."""
@@ -63,6 +65,7 @@ def relu(self: Tensor) -> Any:
 
 @composite(
     "threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor",
+    formula="self <= threshold ? value : self",
     **{**_F, "namespaces": _BOTH, "dtypes": "real",
        "samples": lambda make: iter([sample(make(3, 4), 1, 2), sample(make(0, 4), 1, 2)]),
        "errors": lambda make: iter([error(TypeError, "must be Tensor", 1.5, 1, 2)])},
@@ -74,6 +77,7 @@ def threshold(self: Tensor, threshold: Any, value: Any) -> Any:
 
 
 @composite("leaky_relu_backward(Tensor grad, Tensor self, float negative_slope) -> Tensor",
+    formula="self > 0 ? grad : grad * negative_slope",
            **_backward(0.1))
 def leaky_relu_backward(grad: Tensor, self: Tensor, negative_slope: float) -> Any:
     """The gradient, times the slope where x is not positive."""
@@ -81,7 +85,8 @@ def leaky_relu_backward(grad: Tensor, self: Tensor, negative_slope: float) -> An
 
 
 @composite(
-    "leaky_relu(Tensor self, float negative_slope=0.01) -> Tensor", template="unary", **_F,
+    "leaky_relu(Tensor self, float negative_slope=0.01) -> Tensor",
+    formula="self > 0 ? self : self * negative_slope", template="unary", **_F,
     derivatives={"self": lambda g, self, negative_slope: leaky_relu_backward(
         g, self, negative_slope)},
 )
@@ -97,6 +102,7 @@ def _hardtanh_grad(g: Tensor, self: Tensor, min_val: Any, max_val: Any) -> Any:
 
 @composite(
     "hardtanh(Tensor self, Scalar min_val=-1.0, Scalar max_val=1.0) -> Tensor",
+    formula="minimum(maximum(self, min_val), max_val)",
     derivatives={"self": _hardtanh_grad}, **_F,
 )
 def hardtanh(self: Tensor, min_val: Any = -1.0, max_val: Any = 1.0) -> Any:
@@ -109,7 +115,9 @@ def hardtanh(self: Tensor, min_val: Any = -1.0, max_val: Any = 1.0) -> Any:
 
 
 # ---- logistic ----------------------------------------------------------------------------------
-@composite("sigmoid_backward(Tensor grad, Tensor output) -> Tensor", **_backward())
+@composite("sigmoid_backward(Tensor grad, Tensor output) -> Tensor",
+    formula="grad * conj((1 - output) * output)",
+    **_backward())
 def sigmoid_backward(grad: Tensor, output: Tensor) -> Any:
     """The gradient of sigmoid from its result."""
     return grad * ((1 - output) * output).conj()
@@ -125,14 +133,18 @@ def sigmoid(self: Tensor) -> Any:
     return 1 / (1 + exp(-to_floating(self)))
 
 
-@composite("logsigmoid_backward(Tensor grad, Tensor self) -> Tensor", **_backward())
+@composite("logsigmoid_backward(Tensor grad, Tensor self) -> Tensor",
+    formula="grad * (1 / (1 + exp(self)))",
+    **_backward())
 def logsigmoid_backward(grad: Tensor, self: Tensor) -> Any:
     """The gradient times sigmoid(-x)."""
     return grad * sigmoid(-self)
 
 
 @composite(
-    "logsigmoid(Tensor self) -> Tensor", template="unary", **{**_F, "inplace": False},
+    "logsigmoid(Tensor self) -> Tensor",
+    formula=for_reals("minimum(self, 0) - log1p(exp(-abs(self)))"),
+    template="unary", **{**_F, "inplace": False},
     derivatives={"self": lambda g, self: logsigmoid_backward(g, self)},
 )
 def logsigmoid(self: Tensor) -> Any:
@@ -141,7 +153,9 @@ def logsigmoid(self: Tensor) -> Any:
     return minimum(self, 0) - log1p(exp(-abs(self)))
 
 
-@composite("silu_backward(Tensor grad, Tensor self) -> Tensor", **_backward())
+@composite("silu_backward(Tensor grad, Tensor self) -> Tensor",
+    formula="s = 1 / (1 + exp(-self)); grad * conj(s * (1 + self * (1 - s)))",
+    **_backward())
 def silu_backward(grad: Tensor, self: Tensor) -> Any:
     """The gradient times s (1 + x (1 - s)), s being sigmoid(x)."""
     s = sigmoid(self)
@@ -149,7 +163,9 @@ def silu_backward(grad: Tensor, self: Tensor) -> Any:
 
 
 @composite(
-    "silu(Tensor self) -> Tensor", template="unary", **{**_F, "dtypes": "floating_complex"},
+    "silu(Tensor self) -> Tensor",
+    formula="self * (1 / (1 + exp(-self)))",
+    template="unary", **{**_F, "dtypes": "floating_complex"},
     derivatives={"self": lambda g, self: silu_backward(g, self)},
 )
 def silu(self: Tensor) -> Any:
@@ -160,6 +176,8 @@ def silu(self: Tensor) -> Any:
 
 @composite(
     "softplus_backward(Tensor grad, Tensor self, Scalar beta, Scalar threshold) -> Tensor",
+    formula=for_reals(
+        "b = self * beta; b > threshold ? grad : grad * (1 / (1 + exp(-b)))"),
     **_backward(2, 3),
 )
 def softplus_backward(grad: Tensor, self: Tensor, beta: Any, threshold: Any) -> Any:
@@ -169,7 +187,9 @@ def softplus_backward(grad: Tensor, self: Tensor, beta: Any, threshold: Any) -> 
 
 
 @composite(
-    "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", template="unary",
+    "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor",
+    formula="b = self * beta; b > threshold ? self : log1p(exp(minimum(b, threshold))) / beta",
+    template="unary",
     **{**_F, "inplace": False, "samples": lambda make: iter([
         *unary()(make), sample(make(3, 4), 2, 1)])},
     derivatives={"self": lambda g, self, beta, threshold: softplus_backward(
@@ -182,7 +202,13 @@ def softplus(self: Tensor, beta: Any = 1, threshold: Any = 20) -> Any:
     return where(scaled > threshold, self, log1p(exp(minimum(scaled, threshold))) / beta)
 
 
-@composite("mish_backward(Tensor grad, Tensor self) -> Tensor", **_backward())
+_SOFTPLUS = "self > 20 ? self : log1p(exp(minimum(self, 20)))"
+
+
+@composite("mish_backward(Tensor grad, Tensor self) -> Tensor",
+    formula=(
+        f"t = tanh({_SOFTPLUS}); grad * (t + self * (1 / (1 + exp(-self))) * (1 - t * t))"),
+    **_backward())
 def mish_backward(grad: Tensor, self: Tensor) -> Any:
     """The gradient times t + x s (1 - t^2), t being tanh(softplus(x)) and s sigmoid(x)."""
     t = tanh(softplus(self))
@@ -190,7 +216,8 @@ def mish_backward(grad: Tensor, self: Tensor) -> Any:
 
 
 @composite(
-    "mish(Tensor self) -> Tensor", template="unary", **_F,
+    "mish(Tensor self) -> Tensor",
+    formula=f"self * tanh({_SOFTPLUS})", template="unary", **_F,
     derivatives={"self": lambda g, self: mish_backward(g, self)},
 )
 def mish(self: Tensor) -> Any:
@@ -216,7 +243,26 @@ def _gelu_errors(make: Make) -> Iterator[ErrorSample]:
     yield error(NotImplementedError, "not implemented for int64", make.index(3, 2))
 
 
+def _gelu_value(self: Any, approximate: str) -> str | None:
+    if approximate == "none":
+        return f"self * ((erf(self * {_ROOT_HALF!r}) + 1) * 0.5)"
+    inner = f"self * (1 + self * self * {_CUBIC!r}) * {_ROOT_2_PI!r}"
+    return f"self * (1 + tanh({inner})) * 0.5" if approximate == "tanh" else None
+
+
+def _gelu_slope(grad: Any, self: Any, approximate: str) -> str:
+    if approximate == "none":
+        return (
+            f"density = exp(self * self * -0.5) * {_ROOT_2_PI / 2!r};"
+            f"grad * ((erf(self * {_ROOT_HALF!r}) + 1) * 0.5 + self * density)")
+    return (
+        f"square = self * self; t = tanh(self * (1 + square * {_CUBIC!r}) * {_ROOT_2_PI!r});"
+        f"slope = (1 - t * t) * ((1 + square * {3 * _CUBIC!r}) * {_ROOT_2_PI!r});"
+        "grad * ((1 + t + self * slope) * 0.5)")
+
+
 @composite("gelu_backward(Tensor grad, Tensor self, str approximate) -> Tensor",
+    formula=_gelu_slope,
            **_backward("none"))
 def gelu_backward(grad: Tensor, self: Tensor, approximate: str) -> Any:
     """The gradient times the slope of x P(x): the distribution plus x times the density."""
@@ -230,7 +276,8 @@ def gelu_backward(grad: Tensor, self: Tensor, approximate: str) -> Any:
 
 
 @composite(
-    "gelu(Tensor self, *, str approximate='none') -> Tensor", template="unary",
+    "gelu(Tensor self, *, str approximate='none') -> Tensor",
+    formula=_gelu_value, template="unary",
     **{**_F, "samples": _gelu_samples, "errors": _gelu_errors, "inplace": False},
     derivatives={"self": lambda g, self, approximate: gelu_backward(g, self, approximate)},
 )
@@ -247,7 +294,11 @@ def gelu(self: Tensor, approximate: str = "none") -> Any:
 # ---- exponential -------------------------------------------------------------------------------
 @composite(
     "elu_backward(Tensor grad, Tensor self, Scalar alpha, Scalar scale, Scalar input_scale) "
-    "-> Tensor", **_backward(1.5, 2.0, 0.5),
+    "-> Tensor",
+    formula=(
+        "grad * (self > 0 ? scale : "
+        "exp(minimum(self, 0) * input_scale) * (alpha * scale * input_scale))"),
+    **_backward(1.5, 2.0, 0.5),
 )
 def elu_backward(grad: Tensor, self: Tensor, alpha: Any, scale: Any, input_scale: Any) -> Any:
     """The gradient of :func:`scaled_elu`."""
@@ -257,6 +308,8 @@ def elu_backward(grad: Tensor, self: Tensor, alpha: Any, scale: Any, input_scale
 
 @composite(
     "scaled_elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor",
+    formula=(
+        "self > 0 ? self * scale : expm1(minimum(self, 0) * input_scale) * (alpha * scale)"),
     **{**_F, "namespaces": ("_internal",)}, template="unary",
     derivatives={"self": lambda g, self, alpha, scale, input_scale: elu_backward(
         g, self, alpha, scale, input_scale)},
@@ -296,7 +349,9 @@ def celu(self: Tensor, alpha: Any = 1.0) -> Any:
 
 # ---- piecewise linear --------------------------------------------------------------------------
 @composite(
-    "hardsigmoid(Tensor self) -> Tensor", **_F,
+    "hardsigmoid(Tensor self) -> Tensor",
+    formula="minimum(maximum(self + 3, 0), 6) / 6",
+    **_F,
     derivatives={"self": lambda g, self: where((self > -3) & (self < 3), g * (1 / 6), 0.0)},
 )
 def hardsigmoid(self: Tensor) -> Any:
@@ -306,7 +361,9 @@ def hardsigmoid(self: Tensor) -> Any:
 
 
 @composite(
-    "hardswish(Tensor self) -> Tensor", **_F,
+    "hardswish(Tensor self) -> Tensor",
+    formula="self * minimum(maximum(self + 3, 0), 6) / 6",
+    **_F,
     derivatives={"self": lambda g, self: where(
         self <= -3, 0.0, where(self < 3, g * (self / 3 + 0.5), g))},
 )
@@ -322,6 +379,7 @@ def _shrink_grad(g: Tensor, self: Tensor, lambd: Any) -> Any:
 
 @composite(
     "hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor",
+    formula=for_floats("self >= -lambd && self <= lambd ? 0 : self"),
     **{**_F, "namespaces": _BOTH, "method": True, "inplace": False},
     derivatives={"self": _shrink_grad},
 )
@@ -349,13 +407,17 @@ def softshrink(self: Tensor, lambd: Any = 0.5) -> Any:
 
 
 # ---- others ------------------------------------------------------------------------------------
-@composite("softsign(Tensor self) -> Tensor", **{**_F, "inplace": False})
+@composite("softsign(Tensor self) -> Tensor",
+    formula="self / (1 + abs(self))",
+    **{**_F, "inplace": False})
 def softsign(self: Tensor) -> Any:
     """x / (1 + |x|)."""
     return self / (1 + abs(self))
 
 
-@composite("tanhshrink(Tensor self) -> Tensor", **{**_F, "inplace": False})
+@composite("tanhshrink(Tensor self) -> Tensor",
+    formula="self - tanh(self)",
+    **{**_F, "inplace": False})
 def tanhshrink(self: Tensor) -> Any:
     """x - tanh(x)."""
     return self - tanh(self)

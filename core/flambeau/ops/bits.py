@@ -36,7 +36,8 @@ def _integers(name: str, self: Any, other: Any) -> tuple[Tensor, Tensor]:
 
 
 @composite(
-    "bitwise_left_shift(Operand self, Operand other) -> Tensor", template="binary",
+    "bitwise_left_shift(Operand self, Operand other) -> Tensor",
+    formula="self << other", template="binary",
     dtypes="integral", inplace=True,
     aliases=("__lshift__",), samples=_shift_samples, errors=_shift_errors,
 )
@@ -47,7 +48,8 @@ def bitwise_left_shift(self: Any, other: Any) -> Any:
 
 
 @composite(
-    "bitwise_right_shift(Operand self, Operand other) -> Tensor", template="binary",
+    "bitwise_right_shift(Operand self, Operand other) -> Tensor",
+    formula="self >> other", template="binary",
     dtypes="integral", inplace=True,
     aliases=("__rshift__",), samples=_shift_samples, errors=_shift_errors,
 )

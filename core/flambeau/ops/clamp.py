@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
+from flambeau.formulas import for_floats
 from flambeau.ops.compare import isfinite, isnan, where
 from flambeau.ops.pointwise import abs, atan2, maximum, minimum, to_floating, zeros_like_gradient
 from flambeau.promotion import computation_type
@@ -63,8 +64,20 @@ def _limited(self: Tensor, min: Any, max: Any) -> Any:
     return result if max is None else minimum(result, max)
 
 
+def _limit_formula(self: Any, min: Any, max: Any) -> str | None:
+    """Integers take tensors only: numbers must be looked at."""
+    bounds = [b for b in (min, max) if b is not None]
+    if self.dtype.is_complex or (self.dtype.category < 2 and not all(
+            hasattr(b, "dtype") for b in bounds)):
+        return None
+    result = "self" if min is None else "maximum(self, min)"
+    return result if max is None else f"minimum({result}, max)"
+
+
 @composite(
-    "clamp_to_numbers(Tensor self, Scalar? min, Scalar? max) -> Tensor", dtypes="real",
+    "clamp_to_numbers(Tensor self, Scalar? min, Scalar? max) -> Tensor",
+    formula=_limit_formula,
+    dtypes="real",
     namespaces=("_internal",), method=False, out=False, template="fused",
     samples=lambda make: iter([sample(make(3, 4), 0, 2), sample(make(3, 4), None, 1)]),
     joint=lambda g, needs, self, min, max: (where(_inside(self, min, max), g, 0.0),),
@@ -75,7 +88,9 @@ def clamp_to_numbers(self: Tensor, min: Any, max: Any) -> Any:
 
 
 @composite(
-    "clamp_to_tensors(Tensor self, Operand? min, Operand? max) -> Tensor", dtypes="real",
+    "clamp_to_tensors(Tensor self, Operand? min, Operand? max) -> Tensor",
+    formula=_limit_formula,
+    dtypes="real",
     namespaces=("_internal",), method=False, out=False,
     samples=lambda make: iter([sample(make(3, 4), make(4), None), sample(make(3), 1, make(3))]),
     derivatives={
@@ -134,7 +149,8 @@ def _tensors_only(make: Make) -> Iterator[Sample]:
 
 
 @composite(
-    "fmax(Tensor self, Tensor other) -> Tensor", template="binary",
+    "fmax(Tensor self, Tensor other) -> Tensor",
+    formula="isnan(self) ? other : isnan(other) ? self : maximum(self, other)", template="binary",
     dtypes="real", samples=_tensors_only,
     errors=broadcast_errors,
     derivatives={
@@ -148,7 +164,8 @@ def fmax(self: Tensor, other: Tensor) -> Any:
 
 
 @composite(
-    "fmin(Tensor self, Tensor other) -> Tensor", template="binary",
+    "fmin(Tensor self, Tensor other) -> Tensor",
+    formula="isnan(self) ? other : isnan(other) ? self : minimum(self, other)", template="binary",
     dtypes="real", samples=_tensors_only,
     errors=broadcast_errors,
     derivatives={
@@ -161,8 +178,19 @@ def fmin(self: Tensor, other: Tensor) -> Any:
     return where(isnan(self), other, where(isnan(other), self, minimum(self, other)))
 
 
+def _replacing_formula(self: Any, nan: Any, posinf: Any, neginf: Any) -> str | None:
+    if self.dtype.category != 2:
+        return None
+    limits = dtypes.finfo(self.dtype)
+    values = ["0" if nan is None else "nan", repr(limits.max) if posinf is None else "posinf",
+              f"-{limits.max!r}" if neginf is None else "neginf"]
+    return (f"x = isnan(self) ? {values[0]} : self; y = x == inf ? {values[1]} : x;"
+            f"y == -inf ? {values[2]} : y")
+
+
 @composite(
     "nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor",
+    formula=_replacing_formula,
     dtypes="all", inplace=True, derivatives={"self": lambda g, self: where(isfinite(self), g, 0.0)},
     samples=unary(), errors=unary_errors,
 )
@@ -186,8 +214,16 @@ def nan_to_num(
 
 
 # ---- signs and steps ---------------------------------------------------------------------------
+def _sign_formula(self: Any) -> str | None:
+    """1 / -0 is negative."""
+    if self.dtype.category == 2:
+        return "self < 0 || (self == 0 && 1 / self < 0)"
+    return None if self.dtype.is_complex else "self < 0"
+
+
 @composite(
-    "signbit(Tensor self) -> Tensor", template="unary", dtypes="real",
+    "signbit(Tensor self) -> Tensor",
+    formula=_sign_formula, template="unary", dtypes="real",
     samples=unary(), errors=unary_errors,
 )
 def signbit(self: Tensor) -> Any:
@@ -204,7 +240,9 @@ def _copysign_grad(g: Tensor, self: Tensor, out: Tensor) -> Any:
 
 
 @composite(
-    "copysign(Tensor self, Operand other) -> Tensor", template="binary", inplace=True,
+    "copysign(Tensor self, Operand other) -> Tensor",
+    formula=for_floats("other < 0 || (other == 0 && 1 / other < 0) ? -abs(self) : abs(self)"),
+    template="binary", inplace=True,
     derivatives={"self": _copysign_grad, "other": zeros_like_gradient},
     samples=binary(0.5, 2), errors=broadcast_errors,
 )
@@ -225,7 +263,9 @@ def _heaviside_errors(make: Make) -> Iterator[ErrorSample]:
 
 
 @composite(
-    "heaviside(Tensor self, Tensor values) -> Tensor", dtypes="real", inplace=True,
+    "heaviside(Tensor self, Tensor values) -> Tensor",
+    formula="self == 0 ? values : self > 0 ? 1 : 0",
+    dtypes="real", inplace=True,
     samples=_tensors_only, errors=_heaviside_errors,
     derivatives={"self": zeros_like_gradient,
                  "values": lambda g, self: where(self == 0, g, 0.0)},

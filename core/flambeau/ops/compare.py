@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
+from flambeau.formulas import for_reals
 from flambeau.promotion import computation_type, elementwise_plan, pointwise
 from flambeau.registry import Plan, composite, primitive
 from flambeau.samples import (
@@ -53,7 +54,8 @@ le = primitive(
 
 
 @composite(
-    "ne(Tensor self, Operand other) -> Tensor", template="binary",
+    "ne(Tensor self, Operand other) -> Tensor",
+    formula="self != other", template="binary",
     aliases=("__ne__", "not_equal"), dtypes="all",
     inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
@@ -75,7 +77,8 @@ def _swapped(op: Any, self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "gt(Tensor self, Operand other) -> Tensor", template="binary",
+    "gt(Tensor self, Operand other) -> Tensor",
+    formula="self > other", template="binary",
     aliases=("__gt__", "greater"), dtypes="real",
     inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
@@ -85,7 +88,8 @@ def gt(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "ge(Tensor self, Operand other) -> Tensor", template="binary",
+    "ge(Tensor self, Operand other) -> Tensor",
+    formula="self >= other", template="binary",
     aliases=("__ge__", "greater_equal"), dtypes="real",
     inplace=True, samples=_compare_samples, errors=broadcast_errors,
 )
@@ -182,7 +186,8 @@ bitwise_xor = primitive(
 
 
 @composite(
-    "bitwise_not(Tensor self) -> Tensor", template="unary", dtypes="bool_integral", inplace=True,
+    "bitwise_not(Tensor self) -> Tensor",
+    formula="~self", template="unary", dtypes="bool_integral", inplace=True,
     aliases=("__invert__",), samples=unary(), errors=unary_errors,
 )
 def bitwise_not(self: Tensor) -> Tensor:
@@ -199,7 +204,8 @@ def _as_bool(operand: Any) -> Any:
 
 
 @composite(
-    "logical_not(Tensor self) -> Tensor", template="unary", dtypes="all", inplace=True,
+    "logical_not(Tensor self) -> Tensor",
+    formula="!self", template="unary", dtypes="all", inplace=True,
     samples=unary(),
 )
 def logical_not(self: Tensor) -> Tensor:
@@ -209,7 +215,8 @@ def logical_not(self: Tensor) -> Tensor:
 
 
 @composite(
-    "logical_and(Tensor self, Operand other) -> Tensor", template="binary",
+    "logical_and(Tensor self, Operand other) -> Tensor",
+    formula="self && other", template="binary",
     dtypes="all", inplace=True,
     samples=binary(), errors=broadcast_errors,
 )
@@ -220,7 +227,8 @@ def logical_and(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "logical_or(Tensor self, Operand other) -> Tensor", template="binary",
+    "logical_or(Tensor self, Operand other) -> Tensor",
+    formula="self || other", template="binary",
     dtypes="all", inplace=True,
     samples=binary(), errors=broadcast_errors,
 )
@@ -231,7 +239,8 @@ def logical_or(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "logical_xor(Tensor self, Operand other) -> Tensor", template="binary",
+    "logical_xor(Tensor self, Operand other) -> Tensor",
+    formula="!self != !other", template="binary",
     dtypes="all", inplace=True,
     samples=binary(), errors=broadcast_errors,
 )
@@ -242,7 +251,8 @@ def logical_xor(self: Tensor, other: Any) -> Tensor:
 
 
 @composite(
-    "isnan(Tensor self) -> Tensor", template="unary", dtypes="all",
+    "isnan(Tensor self) -> Tensor",
+    formula="isnan(self)", template="unary", dtypes="all",
     samples=unary(), errors=unary_errors,
 )
 def isnan(self: Tensor) -> Tensor:
@@ -252,7 +262,8 @@ def isnan(self: Tensor) -> Tensor:
 
 
 @composite(
-    "isinf(Tensor self) -> Tensor", template="unary", dtypes="all",
+    "isinf(Tensor self) -> Tensor",
+    formula="isinf(self)", template="unary", dtypes="all",
     samples=unary(), errors=unary_errors,
 )
 def isinf(self: Tensor) -> Any:
@@ -266,7 +277,10 @@ def isinf(self: Tensor) -> Any:
     return eq(self.abs(), float("inf"))
 
 
-@composite("isposinf(Tensor self) -> Tensor", dtypes="real", samples=unary(), errors=unary_errors)
+@composite(
+    "isposinf(Tensor self) -> Tensor", formula=for_reals("self == inf"), dtypes="real",
+    samples=unary(), errors=unary_errors,
+)
 def isposinf(self: Tensor) -> Any:
     """Where elements are positive infinity."""
     if self.dtype.is_complex:
@@ -274,7 +288,10 @@ def isposinf(self: Tensor) -> Any:
     return ne(self, self) if self.dtype.category < 2 else eq(self, float("inf"))
 
 
-@composite("isneginf(Tensor self) -> Tensor", dtypes="real", samples=unary(), errors=unary_errors)
+@composite(
+    "isneginf(Tensor self) -> Tensor", formula=for_reals("self == -inf"), dtypes="real",
+    samples=unary(), errors=unary_errors,
+)
 def isneginf(self: Tensor) -> Any:
     """Where elements are negative infinity."""
     if self.dtype.is_complex:
@@ -283,7 +300,8 @@ def isneginf(self: Tensor) -> Any:
 
 
 @composite(
-    "isfinite(Tensor self) -> Tensor", template="unary", dtypes="all",
+    "isfinite(Tensor self) -> Tensor",
+    formula="abs(self) < inf", template="unary", dtypes="all",
     samples=unary(), errors=unary_errors,
 )
 def isfinite(self: Tensor) -> Any:
@@ -291,7 +309,10 @@ def isfinite(self: Tensor) -> Any:
     return eq(self, self) if self.dtype.category < 2 else lt(self.abs(), float("inf"))
 
 
-@composite("isreal(Tensor self) -> Tensor", dtypes="all", samples=unary(), errors=unary_errors)
+@composite(
+    "isreal(Tensor self) -> Tensor", formula="imag(self) == 0", dtypes="all", samples=unary(),
+    errors=unary_errors,
+)
 def isreal(self: Tensor) -> Any:
     """Where the imaginary part is 0."""
     from flambeau.ops.complex import imag

@@ -48,7 +48,9 @@ def _masked_scale_errors(make: Make) -> Iterator[ErrorSample]:
 
 
 @composite(
-    "masked_scale(Tensor self, Tensor mask, float scale) -> Tensor", namespaces=("_internal",),
+    "masked_scale(Tensor self, Tensor mask, float scale) -> Tensor",
+    formula="self * (mask * scale)",
+    namespaces=("_internal",),
     method=False, out=False, inplace=True, samples=_masked_scale_samples,
     errors=_masked_scale_errors,
     derivatives={"self": lambda g, mask, scale: masked_scale(g, mask, scale)})

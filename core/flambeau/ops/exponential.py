@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from flambeau.formulas import Formula, for_reals
 from flambeau.ops.compare import eq, isnan, where
 from flambeau.ops.complex import real
 from flambeau.ops.pointwise import (
@@ -28,7 +29,8 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 @composite(
-    "exp2(Tensor self) -> Tensor", template="unary",
+    "exp2(Tensor self) -> Tensor",
+    formula=for_reals("exp2(self)"), template="unary",
     namespaces=("", "special"), dtypes="floating_complex",
     inplace=True,
     derivatives={"self": lambda g, out: g * conj_of(out * LN2)},
@@ -40,7 +42,8 @@ def exp2(self: Tensor) -> Any:
 
 
 @composite(
-    "log2(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
+    "log2(Tensor self) -> Tensor",
+    formula=for_reals("log2(self)"), template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g / conj_of(self * LN2)},
     samples=unary(0.1, 4), errors=unary_errors,
 )
@@ -50,7 +53,8 @@ def log2(self: Tensor) -> Any:
 
 
 @composite(
-    "log10(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
+    "log10(Tensor self) -> Tensor",
+    formula=f"log(self) / {LN10!r}", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g / conj_of(self * LN10)},
     samples=unary(0.1, 4), errors=unary_errors,
 )
@@ -61,6 +65,13 @@ def log10(self: Tensor) -> Any:
 
 def _tensors_only(make: Make) -> Iterator[Sample]:
     return (s for s in binary()(make) if isinstance(s.args[1], Tensor))
+
+
+def _sum_formula(power: str, scale: str) -> Formula:
+    """That of :func:`_log_of_sum` for real numbers."""
+    return for_reals(
+        "m = maximum(self, other); self == other && abs(m) == inf ? m : "
+        f"m + log1p({power}) / {scale}")
 
 
 def _log_of_sum(a: Tensor, b: Tensor, base: float) -> Any:
@@ -76,7 +87,8 @@ def _log_of_sum(a: Tensor, b: Tensor, base: float) -> Any:
 
 
 @composite(
-    "logaddexp(Tensor self, Tensor other) -> Tensor", template="binary",
+    "logaddexp(Tensor self, Tensor other) -> Tensor",
+    formula=_sum_formula("exp(-abs(self - other))", "1"), template="binary",
     dtypes="floating_complex",
     derivatives={"self": lambda g, self, other: g / conj_of(1 + exp(other - self)),
                  "other": lambda g, self, other: g / conj_of(1 + exp(self - other))},
@@ -88,7 +100,8 @@ def logaddexp(self: Tensor, other: Tensor) -> Any:
 
 
 @composite(
-    "logaddexp2(Tensor self, Tensor other) -> Tensor", template="binary",
+    "logaddexp2(Tensor self, Tensor other) -> Tensor",
+    formula=_sum_formula(f"exp(-abs(self - other) * {LN2!r})", repr(LN2)), template="binary",
     derivatives={"self": lambda g, self, other: g / (1 + exp2(other - self)),
                  "other": lambda g, self, other: g / (1 + exp2(self - other))},
     samples=_tensors_only, errors=broadcast_errors,
@@ -109,7 +122,9 @@ def _xlogy_self(g: Tensor, self: Any, other: Any) -> Any:
 
 
 @composite(
-    "xlogy(Operand self, Operand other) -> Tensor", namespaces=("", "special"), inplace=True,
+    "xlogy(Operand self, Operand other) -> Tensor",
+    formula=for_reals("self == 0 && !isnan(other) ? 0 : self * log(other)"),
+    namespaces=("", "special"), inplace=True,
     derivatives={"self": _xlogy_self, "other": lambda g, self, other: g * self / other},
     samples=_xlogy_samples, errors=broadcast_errors,
 )
@@ -124,6 +139,13 @@ def _logit_samples(make: Make) -> Iterator[Sample]:
     yield sample(make(3, 4, low=0.0, high=1.0), 0.2)
 
 
+def _logit_formula(self: Any, eps: float | None) -> str | None:
+    if self.dtype.is_complex:
+        return None
+    limited = "self" if eps is None else "minimum(maximum(self, eps), 1 - eps)"
+    return f"x = {limited}; log(x / (1 - x))"
+
+
 def _logit_grad(g: Tensor, self: Tensor, eps: float | None) -> Any:
     low, high = (0.0, 1.0) if eps is None else (eps, 1 - eps)
     inside = (self >= low) & (self <= high)
@@ -131,7 +153,9 @@ def _logit_grad(g: Tensor, self: Tensor, eps: float | None) -> Any:
 
 
 @composite(
-    "logit(Tensor self, float? eps=None) -> Tensor", namespaces=("", "special"), inplace=True,
+    "logit(Tensor self, float? eps=None) -> Tensor",
+    formula=_logit_formula,
+    namespaces=("", "special"), inplace=True,
     derivatives={"self": _logit_grad}, samples=_logit_samples, errors=unary_errors,
 )
 def logit(self: Tensor, eps: float | None = None) -> Any:

@@ -42,9 +42,16 @@ def _fill_errors(make: Make) -> Iterator[ErrorSample]:
     yield error(RuntimeError, "must match", make(3), make.mask(2), 1.0)
 
 
+def _fill_formula(self: Any, mask: Any, value: Any) -> str | None:
+    is_number = not getattr(value, "shape", ())
+    return "mask ? value : self" if mask.dtype is dtypes.bool and is_number else None
+
+
 @writes_through
 @composite(
-    "masked_fill(Tensor self, Tensor mask, Operand value) -> Tensor", dtypes="all", inplace=True,
+    "masked_fill(Tensor self, Tensor mask, Operand value) -> Tensor",
+    formula=_fill_formula,
+    dtypes="all", inplace=True,
     derivatives={
         "self": lambda g, mask: masked_fill(g, mask, 0),
         "value": lambda g, mask: where(mask, g, 0).sum(),

@@ -426,7 +426,8 @@ def div(self: Any, other: Any, rounding_mode: str | None = None) -> Any:
 
 
 @composite(
-    "rsub(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor", template="binary",
+    "rsub(Tensor self, Operand other, *, Scalar alpha=1) -> Tensor",
+    formula="other - alpha * self", template="binary",
     samples=binary(),
     errors=broadcast_errors, aliases=("__rsub__",),
     derivatives={"self": lambda g, alpha: -_scaled(g, alpha), "other": lambda g: g},
@@ -437,7 +438,8 @@ def rsub(self: Tensor, other: Any, alpha: Any = 1) -> Any:
 
 
 @composite(
-    "rdiv(Tensor self, Operand other) -> Tensor", template="binary", namespaces=("_internal",),
+    "rdiv(Tensor self, Operand other) -> Tensor",
+    formula="other / self", template="binary", namespaces=("_internal",),
     aliases=("__rtruediv__", "__rdiv__"),
     derivatives={"self": lambda g, self, out: -g * conj_of(out / self),
                  "other": lambda g, self: g / conj_of(self)},

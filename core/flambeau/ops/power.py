@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
+from flambeau.formulas import for_reals
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import abs, conj_of, maximum, minimum, pow, sqrt, to_floating
 from flambeau.promotion import computation_type
@@ -25,7 +26,8 @@ from flambeau.tensor import Tensor
 
 
 @composite(
-    "reciprocal(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
+    "reciprocal(Tensor self) -> Tensor",
+    formula="1 / self", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, out: -g * conj_of(out * out)},
     samples=unary(0.5, 4), errors=unary_errors,
 )
@@ -35,7 +37,8 @@ def reciprocal(self: Tensor) -> Any:
 
 
 @composite(
-    "rsqrt(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
+    "rsqrt(Tensor self) -> Tensor",
+    formula="1 / sqrt(self)", template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, out: g * conj_of(out * out * out) * -0.5},
     samples=unary(0.5, 4), errors=unary_errors,
 )
@@ -45,7 +48,8 @@ def rsqrt(self: Tensor) -> Any:
 
 
 @composite(
-    "square(Tensor self) -> Tensor", template="unary", dtypes="numeric", inplace=True,
+    "square(Tensor self) -> Tensor",
+    formula="self * self", template="unary", dtypes="numeric", inplace=True,
     derivatives={"self": lambda g, self: g * conj_of(self * 2)},
     samples=unary(), errors=unary_errors,
 )
@@ -107,7 +111,11 @@ def _hypot_errors(make: Make) -> Iterator[ErrorSample]:
 
 
 @composite(
-    "hypot(Tensor self, Tensor other) -> Tensor", template="binary", inplace=True,
+    "hypot(Tensor self, Tensor other) -> Tensor",
+    formula=for_reals(
+        "l = maximum(abs(self), abs(other)); s = minimum(abs(self), abs(other));"
+        "r = l == 0 ? 0 : s / l; l == inf ? l : l * sqrt(1 + r * r)"),
+    template="binary", inplace=True,
     derivatives={"self": lambda g, self, out: g * (self / out),
                  "other": lambda g, other, out: g * (other / out)},
     samples=lambda make: (s for s in binary(0.5, 2)(make) if isinstance(s.args[1], Tensor)),

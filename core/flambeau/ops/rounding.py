@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
+from flambeau.formulas import for_floats, for_quotients, for_reals
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import (
     abs,
@@ -45,7 +47,8 @@ def _refuse_complex(name: str, self: Tensor) -> None:
 
 
 @composite(
-    "ceil(Tensor self) -> Tensor", template="unary", dtypes="real", inplace=True,
+    "ceil(Tensor self) -> Tensor",
+    formula=for_reals("ceil(self)"), template="unary", dtypes="real", inplace=True,
     derivatives={"self": zeros_like_gradient}, samples=unary(), errors=_rounding_errors,
     aliases=("__ceil__",),
 )
@@ -56,7 +59,8 @@ def ceil(self: Tensor) -> Any:
 
 
 @composite(
-    "trunc(Tensor self) -> Tensor", template="unary",
+    "trunc(Tensor self) -> Tensor",
+    formula=for_reals("trunc(self)"), template="unary",
     dtypes="real", inplace=True, aliases=("fix", "__trunc__"),
     derivatives={"self": zeros_like_gradient}, samples=unary(), errors=_rounding_errors,
 )
@@ -67,7 +71,9 @@ def trunc(self: Tensor) -> Any:
 
 
 @composite(
-    "frac(Tensor self) -> Tensor", inplace=True, derivatives={"self": lambda g: g},
+    "frac(Tensor self) -> Tensor",
+    formula=for_floats("self - trunc(self)"),
+    inplace=True, derivatives={"self": lambda g: g},
     samples=unary(), errors=_rounding_errors,
 )
 def frac(self: Tensor) -> Any:
@@ -84,8 +90,20 @@ def _round_samples(make: Make) -> Iterator[Sample]:
         yield sample(make(3, 4, low=-200, high=200), decimals=-1)
 
 
+def _round_formula(self: Any, decimals: int) -> str | None:
+    if not decimals:
+        return None if self.dtype.is_complex else "round(self)"
+    scale = repr(10.0 ** builtins.abs(decimals))
+    if self.dtype.category != 2:
+        return None
+    return f"round(self * {scale}) / {scale}" if decimals > 0 else (
+        f"round(self / {scale}) * {scale}")
+
+
 @composite(
-    "round(Tensor self, *, int decimals=0) -> Tensor", namespaces=("", "special"), dtypes="real",
+    "round(Tensor self, *, int decimals=0) -> Tensor",
+    formula=_round_formula,
+    namespaces=("", "special"), dtypes="real",
     inplace=True, derivatives={"self": zeros_like_gradient}, samples=_round_samples,
     errors=_rounding_errors,
 )
@@ -122,7 +140,8 @@ def _no_gradient(g: Tensor) -> Any:
 
 
 @composite(
-    "floor_divide(Operand self, Operand other) -> Tensor", template="binary",
+    "floor_divide(Operand self, Operand other) -> Tensor",
+    formula=for_quotients("floor_divide(self, other)"), template="binary",
     dtypes="real", inplace=True,
     derivatives={"self": _no_gradient, "other": _no_gradient}, aliases=("__floordiv__",),
     samples=binary(0.5, 2), errors=broadcast_errors,
@@ -142,7 +161,8 @@ def floor_divide(self: Any, other: Any) -> Any:
 
 
 @composite(
-    "trunc_divide(Operand self, Operand other) -> Tensor", template="binary",
+    "trunc_divide(Operand self, Operand other) -> Tensor",
+    formula=for_quotients("trunc_divide(self, other)"), template="binary",
     namespaces=("_internal",),
     dtypes="real", derivatives={"self": _no_gradient, "other": _no_gradient},
     samples=binary(0.5, 2), errors=broadcast_errors,
@@ -183,7 +203,8 @@ def _exact_quotient(self: Any, other: Any, rest: Tensor, compute: dtypes.dtype) 
 
 
 @composite(
-    "fmod(Tensor self, Operand other) -> Tensor", template="binary", dtypes="real", inplace=True,
+    "fmod(Tensor self, Operand other) -> Tensor",
+    formula=for_quotients("fmod(self, other)"), template="binary", dtypes="real", inplace=True,
     derivatives={"self": lambda g: g,
                  "other": lambda g, self, other: -g * trunc_divide(self, other)},
     samples=binary(0.7, 2), errors=broadcast_errors,

@@ -46,7 +46,9 @@ def exp_minus_square(x: Tensor) -> Any:
 
 
 @composite(
-    "erfc(Tensor self) -> Tensor", namespaces=("", "special"), inplace=True,
+    "erfc(Tensor self) -> Tensor",
+    formula="erfc(self)",
+    namespaces=("", "special"), inplace=True,
     derivatives={"self": lambda g, self: g * (exp(-self * self) * -TWO_OVER_ROOT_PI)},
     samples=unary(), errors=unary_errors,
 )
@@ -58,8 +60,24 @@ def erfc(self: Tensor) -> Any:
     return where(size < 0.5, 1 - erf(x), where(x < 0, 2 - tail, tail))
 
 
+def _inverse_formula() -> str:
+    """That of :func:`erfinv`, step by step."""
+    far = f"h = {2 / (math.pi * 0.147)!r} + l / 2; far = sqrt(sqrt(h * h - l / 0.147) - h)"
+    start = f"size * (1 + size * size * {math.pi / 12!r}) / {TWO_OVER_ROOT_PI!r}"
+    steps = [
+        f"e{k} = size < 0.5 ? erf(x{k}) - size : (1 - size) - erfc(x{k});"
+        f"s{k} = e{k} / (exp(-x{k} * x{k}) * {TWO_OVER_ROOT_PI!r});"
+        f"x{k + 1} = x{k} - s{k} / (1 + x{k} * s{k})" for k in range(2)]
+    return "; ".join([
+        "size = abs(self)", "l = log1p(-size) + log1p(size)", far,
+        f"x0 = size < 0.1 ? {start} : far", *steps,
+        "size == 1 ? self * inf : sign(self) * x2"])
+
+
 @composite(
-    "erfinv(Tensor self) -> Tensor", namespaces=("", "special"), inplace=True,
+    "erfinv(Tensor self) -> Tensor",
+    formula=_inverse_formula(),
+    namespaces=("", "special"), inplace=True,
     derivatives={"self": lambda g, out: g * (exp(out * out) / TWO_OVER_ROOT_PI)},
     samples=unary(-0.9, 0.9), errors=unary_errors,
 )

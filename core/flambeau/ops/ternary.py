@@ -27,6 +27,7 @@ def _errors(make: Make) -> Iterator[ErrorSample]:
 
 @composite(
     "addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
+    formula="self + value * tensor1 * tensor2",
     dtypes="numeric", inplace=True, samples=_samples, errors=_errors,
     derivatives={
         "self": lambda g: g,
@@ -41,6 +42,7 @@ def addcmul(self: Tensor, tensor1: Tensor, tensor2: Tensor, value: Any = 1) -> A
 
 @composite(
     "addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
+    formula="self + value * tensor1 / tensor2",
     dtypes="floating_complex", inplace=True, samples=_samples, errors=_errors,
     derivatives={
         "self": lambda g: g,
@@ -73,7 +75,10 @@ def _lerp_errors(make: Make) -> Iterator[ErrorSample]:
 
 
 @composite(
-    "lerp(Tensor self, Tensor end, Operand weight) -> Tensor", dtypes="floating_complex",
+    "lerp(Tensor self, Tensor end, Operand weight) -> Tensor",
+    formula=(
+        "w = end - self; abs(weight) < 0.5 ? self + weight * w : end - w * (1 - weight)"),
+    dtypes="floating_complex",
     inplace=True, samples=_lerp_samples, errors=_lerp_errors,
     derivatives={
         "self": lambda g, weight: g * conj_of(1 - weight),

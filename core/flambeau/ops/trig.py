@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from flambeau.formulas import for_floats, for_reals
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import (
     abs,
@@ -29,7 +30,8 @@ from flambeau.tensor import Tensor
 
 
 @composite(
-    "tan(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
+    "tan(Tensor self) -> Tensor",
+    formula=for_reals("tan(self)"), template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, out: g * conj_of(1 + out * out)},
     samples=unary(-1, 1), errors=unary_errors,
 )
@@ -42,7 +44,8 @@ def tan(self: Tensor) -> Any:
 
 
 @composite(
-    "asin(Tensor self) -> Tensor", template="unary",
+    "asin(Tensor self) -> Tensor",
+    formula=for_reals("asin(self)"), template="unary",
     dtypes="floating_complex", inplace=True, aliases=("arcsin",),
     derivatives={"self": lambda g, self: g * conj_of(rsqrt(1 - self * self))},
     samples=unary(-0.9, 0.9), errors=unary_errors,
@@ -56,7 +59,8 @@ def asin(self: Tensor) -> Any:
 
 
 @composite(
-    "acos(Tensor self) -> Tensor", template="unary",
+    "acos(Tensor self) -> Tensor",
+    formula=for_reals("acos(self)"), template="unary",
     dtypes="floating_complex", inplace=True, aliases=("arccos",),
     derivatives={"self": lambda g, self: -g * conj_of(rsqrt(1 - self * self))},
     samples=unary(-0.9, 0.9), errors=unary_errors,
@@ -70,7 +74,8 @@ def acos(self: Tensor) -> Any:
 
 
 @composite(
-    "atan(Tensor self) -> Tensor", template="unary",
+    "atan(Tensor self) -> Tensor",
+    formula=for_reals("atan(self)"), template="unary",
     dtypes="floating_complex", inplace=True, aliases=("arctan",),
     derivatives={"self": lambda g, self: g / conj_of(1 + self * self)},
     samples=unary(), errors=unary_errors,
@@ -83,7 +88,8 @@ def atan(self: Tensor) -> Any:
 
 
 @composite(
-    "sinh(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
+    "sinh(Tensor self) -> Tensor",
+    formula=for_reals("sinh(self)"), template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g * conj_of(cosh(self))},
     samples=unary(), errors=unary_errors,
 )
@@ -100,7 +106,8 @@ def sinh(self: Tensor) -> Any:
 
 
 @composite(
-    "cosh(Tensor self) -> Tensor", template="unary", dtypes="floating_complex", inplace=True,
+    "cosh(Tensor self) -> Tensor",
+    formula=for_reals("cosh(self)"), template="unary", dtypes="floating_complex", inplace=True,
     derivatives={"self": lambda g, self: g * conj_of(sinh(self))},
     samples=unary(), errors=unary_errors,
 )
@@ -114,7 +121,8 @@ def cosh(self: Tensor) -> Any:
 
 
 @composite(
-    "asinh(Tensor self) -> Tensor", template="unary",
+    "asinh(Tensor self) -> Tensor",
+    formula=for_reals("asinh(self)"), template="unary",
     dtypes="floating_complex", inplace=True, aliases=("arcsinh",),
     derivatives={"self": lambda g, self: g * conj_of(rsqrt(1 + self * self))},
     samples=unary(), errors=unary_errors,
@@ -131,7 +139,8 @@ def asinh(self: Tensor) -> Any:
 
 
 @composite(
-    "acosh(Tensor self) -> Tensor", template="unary",
+    "acosh(Tensor self) -> Tensor",
+    formula=for_reals("acosh(self)"), template="unary",
     dtypes="floating_complex", inplace=True, aliases=("arccosh",),
     derivatives={"self": lambda g, self: g * conj_of(rsqrt(self - 1) * rsqrt(self + 1))},
     samples=unary(1.1, 4), errors=unary_errors,
@@ -148,7 +157,8 @@ def acosh(self: Tensor) -> Any:
 
 
 @composite(
-    "atanh(Tensor self) -> Tensor", template="unary",
+    "atanh(Tensor self) -> Tensor",
+    formula=for_reals("atanh(self)"), template="unary",
     dtypes="floating_complex", inplace=True, aliases=("arctanh",),
     derivatives={"self": lambda g, self: g / conj_of(1 - self * self)},
     samples=unary(-0.9, 0.9), errors=unary_errors,
@@ -169,7 +179,9 @@ def _sinc_grad(g: Tensor, self: Tensor) -> Any:
 
 
 @composite(
-    "sinc(Tensor self) -> Tensor", namespaces=("", "special"), dtypes="floating_complex",
+    "sinc(Tensor self) -> Tensor",
+    formula=for_reals(f"t = self * {math.pi!r}; self == 0 ? 1 : sin(t) / t"),
+    namespaces=("", "special"), dtypes="floating_complex",
     inplace=True,
     derivatives={"self": _sinc_grad}, samples=unary(), errors=unary_errors,
 )
@@ -180,7 +192,9 @@ def sinc(self: Tensor) -> Any:
 
 
 @composite(
-    "deg2rad(Tensor self) -> Tensor", dtypes="floating", inplace=True,
+    "deg2rad(Tensor self) -> Tensor",
+    formula=for_floats(f"self * {math.pi / 180!r}"),
+    dtypes="floating", inplace=True,
     derivatives={"self": lambda g: g * (math.pi / 180)}, samples=unary(), errors=unary_errors,
 )
 def deg2rad(self: Tensor) -> Any:
@@ -190,7 +204,9 @@ def deg2rad(self: Tensor) -> Any:
 
 
 @composite(
-    "rad2deg(Tensor self) -> Tensor", dtypes="floating", inplace=True,
+    "rad2deg(Tensor self) -> Tensor",
+    formula=for_floats(f"self * {180 / math.pi!r}"),
+    dtypes="floating", inplace=True,
     derivatives={"self": lambda g: g * (180 / math.pi)}, samples=unary(), errors=unary_errors,
 )
 def rad2deg(self: Tensor) -> Any:

@@ -8,6 +8,7 @@ arguments, because a loop over them would take longer than the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from flambeau import dtypes
@@ -61,7 +62,8 @@ def table(backend: GeneratedBackend) -> KernelTable:
         if op.name == "arange_steps":
             names = []
         kernel = PointwiseKernel(
-            backend, op.name, op.formula, names, _constants(op), op.kind == "composite")
+            backend, op.name, op.formula, names, _constants(op), op.kind == "composite",
+            _defaults(op))
         result.out[op.name] = kernel.out
         if op.name != "arange_steps":
             result.fresh[op.name] = kernel.fresh
@@ -77,6 +79,13 @@ def _constants(op: Op) -> frozenset[str]:
         if not a.is_tensor and a.type not in ("Scalar", "float"))
 
 
+def _defaults(op: Op) -> dict[str, Any]:
+    """Those of a composite's attributes; a primitive is given what it needs."""
+    if op.kind == "primitive":
+        return {}
+    return {a.name: a.default for a in op.schema.arguments if not a.is_tensor and a.has_default}
+
+
 class PointwiseKernel:
     """The kernels of one formula.
 
@@ -87,6 +96,7 @@ class PointwiseKernel:
         constants: attributes whose values the formula may depend on.
         is_composite: whether arguments come as a user gave them; those of a primitive were
             converted to one dtype, and checked.
+        defaults: values of attributes that a call leaves out.
 
     Attributes:
         out: ``out(out, *inputs, **attributes)`` writes into a tensor.
@@ -96,9 +106,11 @@ class PointwiseKernel:
     def __init__(
         self, backend: GeneratedBackend, name: str, formula: Formula, names: Sequence[str],
         constants: frozenset[str] = frozenset(), is_composite: bool = False,
+        defaults: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.backend, self.name, self.formula = backend, name, formula
         self.names, self.constants, self.is_composite = tuple(names), constants, is_composite
+        self.defaults = dict(defaults)
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.out_plans: dict[tuple[Any, ...], Plan] = {}
         self.declined: dict[tuple[Any, ...], Any] = {}
@@ -142,6 +154,8 @@ class PointwiseKernel:
             index = index_of(target)
             plan = find((id(x.layout), x.dtype, id(out.layout), out.dtype, index))
             if plan is None:
+                return general(out, x)
+            if plan.numbers:
                 return general(out, x)
             if plan.groups:
                 launch(plan.handle, plan.groups, [target, x.buffer, *plan.scalars], index)
@@ -203,19 +217,25 @@ class PointwiseKernel:
     # ---- any arguments -------------------------------------------------------------------------
     def any_fresh(self, *inputs: Any, **attributes: Any) -> Any:
         """A new tensor."""
+        by_default = not attributes
+        attributes = self.defaults | attributes
         values = (*inputs, *attributes.values()) if attributes else inputs
         first = next((x for x in values if x.__class__ is Strided), None)
         if first is None:
             return NotImplemented
         backend = self.backend
         index = backend.index_of(first.buffer)
-        key = (*self.keys(inputs, attributes), index)
+        key = (*self.keys(inputs, {} if by_default else attributes), index)
         plan = self.plans.get(key)
         if plan is None:
             plan = self.fresh_plan(key, values, dict(zip(self.names, inputs, strict=True))
                                    | attributes, index)
             if plan is None:
                 return NotImplemented
+            if by_default and all(i >= len(inputs) for i, _, _ in plan.numbers):
+                plan = plan._replace(
+                    scalars=(*plan.scalars, *_packed(plan, values)), numbers=())
+            _remember(self.plans, key, plan)
         buffer = backend.alloc(plan.nbytes, index)
         if plan.groups:
             backend.launch(plan.handle, plan.groups, [
@@ -225,6 +245,7 @@ class PointwiseKernel:
 
     def any_out(self, out: Strided, *inputs: Any, **attributes: Any) -> Any:
         """Write into a tensor."""
+        attributes = self.defaults | attributes
         values = (*inputs, *attributes.values()) if attributes else inputs
         index = self.backend.index_of(out.buffer)
         key = (*self.keys(inputs, attributes), id(out.layout), out.dtype, index)
@@ -268,9 +289,7 @@ class PointwiseKernel:
         if text is None or result is None:
             _remember(self.declined, key, tuple(x.layout for x in tensors))
             return None
-        plan = self.plan(text, arguments, result, result_layout(tensors), index)
-        _remember(self.plans, key, plan)
-        return plan
+        return self.plan(text, arguments, result, result_layout(tensors), index)
 
     def text(self, arguments: dict[str, Any]) -> str | None:
         """The formula for some arguments, None if it does not hold for them."""
