@@ -193,8 +193,10 @@ class RowKernels:
             lanes = max(lanes, traits.lanes // _power(neighbours))
         if lanes == 1:
             return {"group_size": traits.group_size}
+        several = lanes < traits.lanes and traits.group_size % lanes == 0
         return {
-            "group_size": traits.lanes, "lanes": lanes, "rows_inner": neighbours > 1,
+            "group_size": traits.group_size if several else traits.lanes, "lanes": lanes,
+            "rows_inner": neighbours > 1,
             "is_flat": len(inner.sizes) > 1 and inner.sizes[-1] < lanes}
 
 
