@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
+import subprocess
+import sys
 from typing import Any
 
 import frozen
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 import flambeau
 from flambeau.backend import BackendError, Layout, OutOfMemoryError, dtypes
 from flambeau.backend.functional import Buffer, FunctionalBackend, FunctionTable, Runtime
-from flambeau.backend.functional.pending import WRITES
+from flambeau.backend.functional.pending import CHECKS, WRITES
 from flambeau.backend.functional.places import gather_places, grid_of
 from flambeau.plugins import register_backend
 
@@ -241,6 +243,17 @@ def test_integers_are_divided_exactly_without_doubles() -> None:
     assert (x // y).tolist() == [a // b for a, b in zip(top, low, strict=True)]
 
 
+def test_what_is_computed_in_doubles_elsewhere() -> None:
+    x = flambeau.tensor([1, 2, 3]).to(EAGER)
+    assert flambeau.isclose(x, x + 1, atol=1.5).tolist() == [True] * 3
+    assert flambeau.linspace(0, 9, 4, dtype=flambeau.int64, device=EAGER).tolist() == [0, 3, 6, 9]
+    powers = flambeau.logspace(0, 2, 3, device=EAGER)
+    assert powers.tolist() == pytest.approx([1, 10, 100], rel=1e-6)
+    assert flambeau.copysign(flambeau.ones(2, device=EAGER), -1e-300).tolist() == [-1, -1]
+    with pytest.raises(TypeError, match="float64 is not supported"):
+        flambeau.float_power(x, 2)
+
+
 # ---- kernels -------------------------------------------------------------------------------------
 def test_functions_with_several_results_with_none_and_that_decline() -> None:
     table = FunctionTable(FrozenArrays())
@@ -280,6 +293,12 @@ def test_an_output_is_converted_and_broadcast() -> None:
     table.function("three")(lambda x: frozen.frozen(np.ones(3, np.float32)))
     with pytest.raises(ValueError, match="broadcast"):
         table.out["three"](wrong.native(), wrong.native())
+
+
+def test_the_adapter_is_loaded_by_those_who_use_it() -> None:
+    line = "import flambeau, sys; print('flambeau.backend.functional' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 # ---- work that is put off ------------------------------------------------------------------------
@@ -326,6 +345,16 @@ def test_a_check_that_was_put_off_raises_where_the_device_is_waited_for(wait: An
     with pytest.raises(IndexError, match="3 is out of bounds for dimension 0 with size 3"):
         wait(x)
     assert (x + 1).tolist() == [2, 2, 2]  # and then it works again
+
+
+def test_a_check_among_many_is_kept_until_the_device_is_waited_for() -> None:
+    x, bad = flambeau.ones(3, device=LAZY), flambeau.tensor([3], device=LAZY)
+    x.gather(0, bad)
+    for _ in range(2 * CHECKS):  # by now it has been made, within a kernel that is right
+        x.gather(0, bad - 1)
+    with pytest.raises(IndexError, match="3 is out of bounds"):
+        LAZY_BACKEND.synchronize(0)
+    LAZY_BACKEND.synchronize(0)
 
 
 def test_a_library_that_computes_at_once_is_checked_at_once() -> None:

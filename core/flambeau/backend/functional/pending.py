@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WRITES: Final = 64
 """So many writes are put off before they are computed."""
 CHECKS: Final = 32
-"""So many checks wait before they are settled."""
+"""So many checks wait before they are made."""
 
 
 class Runtime:
@@ -32,6 +32,7 @@ class Runtime:
         self._listed: list[weakref.ref[Buffer]] = []
         self._writes = 0
         self._checks: list[tuple[tuple[Array, ...], Callable[..., None]]] = []
+        self._failed: Exception | None = None
 
     def written(self, buffer: Buffer) -> None:
         """Note that a buffer holds an array that may not have been computed."""
@@ -59,17 +60,29 @@ class Runtime:
 
         At once if the library computes at once, else where the device is waited for.
         """
+        if not self.is_deferred:
+            verdict(*(number.item() for number in numbers))
+            return
         self._checks.append((numbers, verdict))
-        if not self.is_deferred or len(self._checks) >= CHECKS:
-            self.settle()
+        if len(self._checks) >= CHECKS:
+            self._judge()  # an error must not come out of a kernel that has nothing to do with it
 
     def settle(self) -> None:
-        """Make the checks that wait; the first that fails raises, the others are dropped."""
-        if not self._checks:
-            return
+        """Make the checks that wait; the first that failed raises, the others are dropped."""
+        self._judge()
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+
+    def _judge(self) -> None:
+        """Make the checks that wait, and keep the first error."""
         checks, self._checks = self._checks, []
         for numbers, verdict in checks:
-            verdict(*(number.item() for number in numbers))
+            if self._failed is None:
+                try:
+                    verdict(*(number.item() for number in numbers))
+                except Exception as error:
+                    self._failed = error
 
     def synchronize(self) -> None:
         """Wait for all work and make the checks."""
