@@ -121,6 +121,8 @@ class Wgsl(Dialect):
             return f"{WIDE_FUNCTIONS[operator].format(register)}({left}, {right})"
         if register == "bool" and operator == "^":
             return f"({left} != {right})"
+        if register in SIGNED and operator == "%":
+            return f"wg_rem({left}, {right})"
         if operator in ("<<", ">>"):
             right = f"u32({right})"
         return _wrapped(f"({left} {operator} {right})", register)

@@ -86,6 +86,11 @@ fn wg_fmod(a: f32, b: f32) -> f32 {
   return wg_constant(sign | (rest << (b_exponent - 1u)));
 }
 
+// naga's GLSL has % of negative numbers undefined.
+fn wg_rem(a: i32, b: i32) -> i32 {
+  return a - (a / b) * b;
+}
+
 // ---- parts of words -----------------------------------------------------------------------------
 fn wg_byte(word: u32, at: u32) -> u32 {
   return (word >> ((at & 3u) << 3u)) & 0xffu;

@@ -168,3 +168,15 @@ def test_narrow_integers_wrap(evaluate, narrow: type) -> None:
         found = evaluate(lambda k, v, name=name: real(register, k.dialect.binary(
             name, v[0].text, v[1].text, register)), narrow, a, b)
         np.testing.assert_array_equal(found, function(a, b))
+
+
+@pytest.mark.parametrize("what", [np.int8, np.int16, np.int32, np.uint8])
+def test_remainders_have_the_sign_of_the_dividend(evaluate, what: type) -> None:
+    ends = np.iinfo(what)
+    values = np.array([ends.min, ends.min + 1, 5, 1, 17, ends.max - 1, ends.max], what)
+    a, b = (x.ravel() for x in np.meshgrid(values, values))
+    a, b = a[b != 0], b[b != 0]
+    register = {np.int8: "i8", np.int16: "i16", np.int32: "i32", np.uint8: "u8"}[what]
+    found = evaluate(lambda k, v: real(register, k.dialect.binary(
+        "%", v[0].text, v[1].text, register)), what, a, b)
+    np.testing.assert_array_equal(found, np.fmod(a, b))
