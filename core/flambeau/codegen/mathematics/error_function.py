@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from flambeau.codegen.mathematics.exponential import (
-    EXP,
+    EXPM1,
     exp_of_rest,
     reduced,
     scaled,
@@ -64,23 +64,26 @@ FURTHEST: Final = {"f32": 11.0, "f64": 28.0}
 def erfc(fmt: Format) -> str:
     """exp(-x**2) times a slow function over 1 + 2 x.
 
-    The rounding errors of the square, the quotient and the polynomial's last step are put back.
+    x is split, so that the larger part of its square is exact; the rounding errors of the quotient
+    and of the polynomial's last step are put back.
     """
     centre, furthest = CENTRE[fmt.name], FURTHEST[fmt.name]
     first, *others = SCALED_ERFC[fmt.name]
     scale, _, tail = scaled(fmt, "product", "n").partition(";")
+    ones, low = (1 << fmt.width) - 1, (fmt.mantissa + 2) // 2
     return (
         f"y = abs(x) > {furthest} ? {furthest} : abs(x);"
-        "square = y * y; lost = fma(y, y, -square); minus = -square;"
+        f"high = from_bits(as_bits(y) & {ones - (1 << low) + 1}); square = high * high;"
+        "minus = -square; lost = (y - high) * (y + high);"
         + reduced(fmt, "minus")
-        + f"d = r - lost; power = fma(d * d, {horner('d', EXP[fmt.name])}, d);"
+        + f"d = r - lost; power = fma(d * d, {horner('d', EXPM1[fmt.name])}, d);"
         f"t = (y - {centre}) / (y + {centre}); v = t * {horner('t', others)};"
         f"over = {first!r} + v; over_l = (({first!r} - over) + v) + {FIRST_LACKS[fmt.name]};"
         "under = fma(2.0, y, 1.0); under_l = fma(2.0, y, 1.0 - under);"
         "slow = over / under;"
         "slow_l = (fma(-slow, under, over) + (over_l - slow * under_l)) / under;"
         f"product = slow + fma(slow, power, slow_l); {scale}; tail = {tail};"
-        f"near = 1.0 - fma(x, {horner('square', ERF[fmt.name])}, x);"
+        f"z = x * x; near = 1.0 - fma(x, {horner('z', ERF[fmt.name])}, x);"
         "abs(x) < 0.5 ? near : x < 0.0 ? 2.0 - tail : tail"
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from flambeau.codegen.mathematics.formats import Format
 
-LIMIT_F32: Final = 2.0**16
+LIMIT_F32: Final = 2.0**12
 LIMIT_F64: Final = 2.0**25
 """Smaller angles are reduced otherwise."""
 
@@ -33,7 +33,7 @@ HALF_PI: Final = {
 def reduced(fmt: Format) -> str:
     """Bind ``q``, of which the two lowest bits count, and ``r``: |x| = q pi / 2 + r + r_l.
 
-    For 2**16 <= |x| < inf in f32 and 2**25 <= |x| < inf in f64.
+    For 2**12 <= |x| < inf in f32 and 2**25 <= |x| < inf in f64.
     """
     return _operands(fmt) + _words(fmt) + _product(fmt) + _angle(fmt)
 

@@ -1,6 +1,6 @@
 """sin, cos and tan: x = q pi / 2 + r with |r| <= pi / 4, then polynomials of r.
 
-Small arguments are reduced by subtracting q times three parts of pi / 2; the others, by
+Small arguments are reduced by subtracting q times parts of pi / 2; the others, by
 :mod:`flambeau.codegen.mathematics.large_angles`, in functions of their own, which a target that
 branches calls only where it must.
 """
@@ -19,9 +19,11 @@ from flambeau.codegen.mathematics.formats import (
 
 TWO_OVER_PI: Final = "0.6366197723675814"
 HALF_PI_PARTS: Final = {
-    "f32": ("1.5707964", "-4.371139e-08", "-1.7151245e-15"),
-    "f64": ("1.5707963267948966", "6.123233995736766e-17", "-1.4973849048591698e-33"),
+    "f32": (1.57080078125, -4.410743713378906e-06, -4.371139e-08, -1.7151245e-15),
+    "f64": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
 }
+"""The first two of f32 have so few bits that their products with q are exact: a target whose fma
+rounds twice loses bits, but does not lose all of them."""
 LIMITS: Final = {"f32": large_angles.LIMIT_F32, "f64": large_angles.LIMIT_F64}
 # (sin(r) - r) / r**3 of z = r**2, |r| <= 1.01 pi / 4; relative error of sin: 2**-32.4, 2**-63.2.
 SIN: Final = {
@@ -45,30 +47,30 @@ COS: Final = {
 def reduced(fmt: Format) -> str:
     """Bind ``q`` and ``r`` for y = |x| below the limit.
 
-    ``y - q * first`` is exact: both are multiples of the first part's last place, and their
-    difference is below 2.
+    What precedes the last two steps is exact: all are multiples of the last place of the largest
+    part, and the difference is below 2.
     """
-    first, second, third = HALF_PI_PARTS[fmt.name]
-    return (
-        nearest_integer(fmt, TWO_OVER_PI, "y", "q")
-        + f"r_1 = fma(q_f, -{first}, y); r_2 = fma(q_f, {_negative(second)}, r_1);"
-        f"r = fma(q_f, {_negative(third)}, r_2);"
+    parts = HALF_PI_PARTS[fmt.name]
+    rests = ["y", *(f"r_{i}" for i in range(len(parts) - 1)), "r"]
+    steps = zip(rests, rests[1:], parts, strict=False)
+    return nearest_integer(fmt, TWO_OVER_PI, "y", "q") + "".join(
+        f"{rest} = fma(q_f, {-part!r}, {before});" for before, rest, part in steps
     )
 
 
 def reduced_in_two_parts(fmt: Format) -> str:
-    """Bind ``r_l`` as well: the error of the second step is caught, and added with the third."""
-    _, second, third = HALF_PI_PARTS[fmt.name]
+    """Bind ``r_l`` as well: the error of the last step but one is caught, and added with the last.
+
+    The difference that the step made is rounded, and its rounding error exact.
+    """
+    parts = HALF_PI_PARTS[fmt.name]
     head, _, _ = reduced(fmt).rpartition("r = ")
+    before, rest = (f"r_{i}" if i >= 0 else "y" for i in (len(parts) - 3, len(parts) - 2))
     return head + (
-        "step = r_1 - r_2; step_l = (r_1 - step) - r_2;"
-        f"lost = fma(q_f, {_negative(second)}, step) + step_l;"
-        f"r_3 = fma(q_f, {_negative(third)}, lost); r = r_2 + r_3; r_l = (r_2 - r) + r_3;"
+        f"step = {before} - {rest}; step_l = ({before} - step) - {rest};"
+        f"lost = fma(q_f, {-parts[-2]!r}, step) + step_l;"
+        f"third = fma(q_f, {-parts[-1]!r}, lost); r = {rest} + third; r_l = ({rest} - r) + third;"
     )
-
-
-def _negative(text: str) -> str:
-    return text[1:] if text.startswith("-") else f"-{text}"
 
 
 def sine_and_cosine(fmt: Format) -> str:
