@@ -121,6 +121,22 @@ class Block:
         """An index under a name."""
         return self.let(real(register, text), hint).text
 
+    def rounded_to_odd(self, value: Value) -> Value:
+        """An f64 as an f32 that rounds to narrower formats as the f64 itself would.
+
+        An inexact value is cut towards 0 and its last bit set (S. Boldo, G. Melquiond, "Emulation
+        of a FMA and correctly rounded sums", 2008): then it is never a tie of a narrower format.
+        """
+        d, x = self.dialect, self.let(value).text
+        near = self.let(real("f32", d.cast(x, "f64", "f32")), "near").text
+        back = self.let(real("f64", d.cast(near, "f32", "f64")), "back").text
+        beyond = d.compare(
+            ">", d.basic("abs", [back], "f64"), d.basic("abs", [x], "f64"), "f64")
+        cut = d.binary("-", d.basic("as_bits", [near], "f32"), d.cast(beyond, "bool", "i32"), "i32")
+        odd = self.let(real("i32", d.binary("|", cut, d.literal(1, "i32"), "i32")), "odd").text
+        return self.let(real("f32", d.select(
+            d.compare("==", back, x, "f64"), near, d.basic("from_bits", [odd], "i32"), "f32")))
+
     # ---- control -----------------------------------------------------------------------------
     @contextmanager
     def when(self, condition: str) -> Iterator[None]:
@@ -204,6 +220,8 @@ class Kernel(Block):
 
     def store(self, buffer: Buffer, index: str, value: Value) -> None:
         """Write an element; a value of another register type is converted."""
+        if value.register == "f64" and buffer.parameter.type in ("f16", "bf16"):
+            value = self.rounded_to_odd(value)
         value = self.cast(value, buffer.register)
         if buffer.dtype.is_complex:
             value = self.let(value)
