@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flambeau.backend import KernelTable
 from flambeau.backend.generated import (
+    attention,
     batch_norm,
     class_loss,
     conv,
@@ -20,6 +21,7 @@ from flambeau.backend.generated import (
     optim,
     pointwise,
     pool,
+    recurrent,
     recurrent_steps,
     reduce,
     scan,
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
 
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
-    pointwise.table, index.table, matmul.table, pool.table, conv.table, reduce.table, scan.table,
-    softmax.table, layer_norm.table, group_norm.table, batch_norm.table, optim.table,
-    class_loss.table, recurrent_steps.table, loss.table, sort.table, fused_reduce.table)
+    pointwise.table, index.table, matmul.table, conv.table, pool.table, attention.table,
+    reduce.table, scan.table, softmax.table, layer_norm.table, group_norm.table, batch_norm.table,
+    optim.table, class_loss.table, recurrent.table, recurrent_steps.table, loss.table, sort.table, fused_reduce.table)
 """Each makes the kernels of one family for a backend."""
 
 
