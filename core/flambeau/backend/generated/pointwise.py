@@ -319,8 +319,6 @@ class PointwiseKernel:
         register = index_register(layout.numel, [
             (o, walk.sizes, s) for o, s in zip(offsets, walk.strides, strict=True)])
         counts = self.name == "arange_steps"
-        if counts:
-            register = "i64"
         shape = _steps(walk.strides)
         size = self.backend.traits(index).group_size
         spec = Pointwise(
