@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _LOGISTIC: Final = "1 / (1 + exp(-({0})))"
 
 
-def _stores(**formulas: str) -> tuple[Step, ...]:
+def stores(**formulas: str) -> tuple[Step, ...]:
+    """One element per row of several results."""
     return tuple(StoreRow(name, formula) for name, formula in formulas.items())
 
 
@@ -25,21 +26,21 @@ LSTM: Final[tuple[Step, ...]] = (
     Let("i", _LOGISTIC.format("xi + hi")), Let("f", _LOGISTIC.format("xf + hf")),
     Let("g", "tanh(xg + hg)"), Let("o", _LOGISTIC.format("xo + ho")),
     Let("c", "f * cell + i * g"),
-    *_stores(hidden="o * tanh(c)", after="c", ai="i", af="f", ag="g", ao="o"),
+    *stores(hidden="o * tanh(c)", after="c", ai="i", af="f", ag="g", ao="o"),
 )
 LSTM_GRADS: Final[tuple[Step, ...]] = (
-    *_stores(di="dc * g * i * (1 - i)", df="dc * cell * f * (1 - f)", dg="dc * i * (1 - g * g)",
-             dcell="dc * f"),
+    *stores(di="dc * g * i * (1 - i)", df="dc * cell * f * (1 - f)", dg="dc * i * (1 - g * g)",
+            dcell="dc * f"),
 )
 GRU: Final[tuple[Step, ...]] = (
     Let("r", _LOGISTIC.format("xr + hr")), Let("z", _LOGISTIC.format("xz + hz")),
     Let("n", "tanh(xn + r * hn)"),
-    *_stores(after="n + z * (hidden - n)", ar="r", az="z", an="n", ah="hn"),
+    *stores(after="n + z * (hidden - n)", ar="r", az="z", an="n", ah="hn"),
 )
 GRU_GRADS: Final[tuple[Step, ...]] = (
     Let("dn", "grad * (1 - z) * (1 - n * n)"), Let("dr", "dn * hn * r * (1 - r)"),
     Let("dz", "grad * (hidden - n) * z * (1 - z)"),
-    *_stores(xr="dr", xz="dz", xn="dn", hr="dr", hz="dz", dh="dn * r", before="grad * z"),
+    *stores(xr="dr", xz="dz", xn="dn", hr="dr", hz="dz", dh="dn * r", before="grad * z"),
 )
 
 
@@ -53,15 +54,18 @@ def table(backend: GeneratedBackend) -> KernelTable:
     return result
 
 
-def _whole(name: str, buffer: int, x: Layout) -> Part:
-    return Part(name, buffer, x.offset, tuple(x.strides), ())
+def state_part(name: str, buffer: int, x: Strided | Layout) -> Part:
+    """A tensor (rows, size)."""
+    layout = x.layout if isinstance(x, Strided) else x
+    return Part(name, buffer, layout.offset, tuple(layout.strides), ())
 
 
-def _gates(names: str, buffer: int, x: Layout, size: int) -> list[Part]:
-    """The parts of a tensor (rows, gates * size); names without spaces in between."""
-    step = x.strides[1]
-    return [Part(name, buffer, x.offset + n * size * step, tuple(x.strides), ())
-            for n, name in enumerate(names.split())]
+def gate_parts(names: str, buffer: int, x: Strided | Layout) -> list[Part]:
+    """The gates in a tensor (rows, gates * size); their names with spaces in between."""
+    layout, words = x.layout if isinstance(x, Strided) else x, names.split()
+    step = layout.shape[1] // len(words) * layout.strides[1]
+    return [Part(name, buffer, layout.offset + n * step, tuple(layout.strides), ())
+            for n, name in enumerate(words)]
 
 
 def _fit(state: Strided, gates: Sequence[tuple[Strided, int]], *others: Strided | None) -> bool:
@@ -101,9 +105,9 @@ class Cells:
         rows, size = cell.shape
         state, acts = Layout.contiguous((rows, size)), Layout.contiguous((rows, 4 * size))
         return self.work(cell, [
-            _whole("cell", 2, cell.layout), *_gates("xi xf xg xo", 0, gates.layout, size),
-            *_gates("hi hf hg ho", 1, recurrent.layout, size), _whole("hidden", 3, state),
-            _whole("after", 4, state), *_gates("ai af ag ao", 5, acts, size)],
+            state_part("cell", 2, cell), *gate_parts("xi xf xg xo", 0, gates),
+            *gate_parts("hi hf hg ho", 1, recurrent), state_part("hidden", 3, state),
+            state_part("after", 4, state), *gate_parts("ai af ag ao", 5, acts)],
             LSTM, [state, state, acts])
 
     def lstm_grads(
@@ -125,14 +129,14 @@ class Cells:
     ) -> Work:
         rows, size = cell.shape
         state, gates = Layout.contiguous((rows, size)), Layout.contiguous((rows, 4 * size))
-        parts = [_whole("cell", 1, cell.layout), *_gates("i f g o", 0, acts.layout, size),
-                 _whole("after", 2, after.layout)]
+        parts = [state_part("cell", 1, cell), *gate_parts("i f g o", 0, acts),
+                 state_part("after", 2, after)]
         buffer = 3
         for name, t in (("gh", g_hidden), ("gc", g_after)):
             if t is not None:
-                parts.append(_whole(name, buffer, t.layout))
+                parts.append(state_part(name, buffer, t))
                 buffer += 1
-        parts += [*_gates("di df dg do", buffer, gates, size), _whole("dcell", buffer + 1, state)]
+        parts += [*gate_parts("di df dg do", buffer, gates), state_part("dcell", buffer + 1, state)]
         through = "gh * o * (1 - top * top)"
         dc = through if g_after is None else "gc" if g_hidden is None else f"gc + {through}"
         steps = (
@@ -153,9 +157,9 @@ class Cells:
         rows, size = hidden.shape
         state, acts = Layout.contiguous((rows, size)), Layout.contiguous((rows, 4 * size))
         return self.work(hidden, [
-            _whole("hidden", 2, hidden.layout), *_gates("xr xz xn", 0, gates.layout, size),
-            *_gates("hr hz hn", 1, recurrent.layout, size), _whole("after", 3, state),
-            *_gates("ar az an ah", 4, acts, size)], GRU, [state, acts])
+            state_part("hidden", 2, hidden), *gate_parts("xr xz xn", 0, gates),
+            *gate_parts("hr hz hn", 1, recurrent), state_part("after", 3, state),
+            *gate_parts("ar az an ah", 4, acts)], GRU, [state, acts])
 
     def gru_grads(self, acts: Strided, hidden: Strided, g_after: Strided) -> Any:
         """The gradients for both products and the hidden state."""
@@ -168,7 +172,7 @@ class Cells:
         rows, size = hidden.shape
         state, gates = Layout.contiguous((rows, size)), Layout.contiguous((rows, 3 * size))
         return self.work(hidden, [
-            _whole("hidden", 1, hidden.layout), *_gates("r z n hn", 0, acts.layout, size),
-            _whole("grad", 2, g_after.layout), *_gates("xr xz xn", 3, gates, size),
-            *_gates("hr hz dh", 4, gates, size), _whole("before", 5, state)],
+            state_part("hidden", 1, hidden), *gate_parts("r z n hn", 0, acts),
+            state_part("grad", 2, g_after), *gate_parts("xr xz xn", 3, gates),
+            *gate_parts("hr hz dh", 4, gates), state_part("before", 5, state)],
             GRU_GRADS, [gates, gates, state])

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 FAMILIES: Final[tuple[Callable[[GeneratedBackend], KernelTable], ...]] = (
     pointwise.table, index.table, matmul.table, conv.table, pool.table, attention.table,
     reduce.table, scan.table, softmax.table, layer_norm.table, group_norm.table, batch_norm.table,
-    optim.table, class_loss.table, recurrent.table, recurrent_steps.table, loss.table, sort.table, fused_reduce.table)
+    optim.table, class_loss.table, recurrent.table, recurrent_steps.table,
+    loss.table, sort.table, fused_reduce.table)
 """Each makes the kernels of one family for a backend."""
 
 
