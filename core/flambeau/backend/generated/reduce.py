@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided
@@ -17,7 +17,16 @@ from flambeau.backend.generated.pointwise import PLANS_AT_MOST, registers
 from flambeau.codegen.category import Category
 from flambeau.codegen.dialects.base import Index
 from flambeau.codegen.kernels.indexing import Walk, collapse, in_memory_order, index_register
-from flambeau.codegen.kernels.reduce import BLOCK, MEMORY, RUNS, Form, Reduce
+from flambeau.codegen.kernels.reduce import (
+    BLOCK,
+    MEMORY,
+    REGISTERS,
+    RUNS,
+    Chunks,
+    Form,
+    Joins,
+    Reduce,
+)
 from flambeau.codegen.kernels.states import Argument, Formula, State
 from flambeau.codegen.reduction import ArgReduction, Reduction, parse_reduction
 from flambeau.dtypes import dtype
@@ -36,9 +45,11 @@ ENOUGH: Final = 64
 """Results, or strips of columns, that occupy a device without further division."""
 MANY: Final = 1 << 15
 """Work items that occupy a device on which each goes through columns of its own."""
-ACCUMULATORS: Final = 16
-"""Of a work item along a run: independent additions, and vectors."""
-COLUMNS: Final = 512
+SUMMANDS: Final = REGISTERS
+"""Accumulators along a run where joining is arithmetic."""
+CHOICES: Final = 2 * REGISTERS
+"""The same where it is a choice by a condition, which plain loops are vectorised for."""
+COLUMNS: Final = 1024
 """Numbers that a work item keeps of neighbouring results."""
 SHORT: Final = 64
 """Runs below this length are not worth several accumulators, nor a group."""
@@ -250,9 +261,11 @@ def step_of(
     share = results // columns * strips
     size = split.width if split.form == "group" else (
         1 if split.width > 1 else backend.traits(index).group_size)
+    chunks: Chunks = (
+        "one" if split.chunks == 1 else "units" if split.per_chunk == 1 else "many")
     spec = Reduce(
         name, task.state, task.element, task.outs, split.form, split.width, marks, over,
-        _joins(task, split), split.chunks > 1, split.pieces > 1, task.index, size)
+        _joins(task, split), chunks, split.pieces > 1, task.index, size)
     handle = backend.program(spec, lambda: spec.source(backend.dialect), index)
     count = share * split.chunks
     run = (task.over.sizes or (1,))[-1]
@@ -281,7 +294,7 @@ def split_for(task: Task, traits: Traits, is_last: bool = False) -> Split:
         return _columns(task, traits, n, is_last)
     results = prod(task.kept.sizes)
     form: Form = "row"
-    width, enough = ACCUMULATORS if run >= SHORT else 1, ENOUGH
+    width, enough = _width(task.state, run), ENOUGH
     if traits.lanes > 1 and run >= SHORT:
         form, width, enough = "group", traits.lanes, ENOUGH * 8
     is_whole = is_last or results >= enough or n < 2 * CHUNK
@@ -300,6 +313,13 @@ def _cut(form: Form, width: int, n: int, run: int, chunk: int) -> Split:
     return Split(form, width, per_chunk, pieces, min(chunk, run), units)
 
 
+def _width(state: State, run: int) -> int:
+    """Accumulators of a work item along a run: as many as compilers for CPUs make vectors of."""
+    if run < SHORT:
+        return 1
+    return CHOICES if state.selects else SUMMANDS
+
+
 def _columns(task: Task, traits: Traits, n: int, is_last: bool) -> Split:
     """For results that are neighbours while their elements are not."""
     columns = task.kept.sizes[-1]
@@ -307,7 +327,8 @@ def _columns(task: Task, traits: Traits, n: int, is_last: bool) -> Split:
     if traits.lanes > 1:  # neighbouring items read neighbouring columns
         rows = n if is_last else max(BLOCK, -(-n * results // MANY))
         return _cut("row", 1, n, task.over.sizes[-1], rows)
-    width = min(COLUMNS // len(task.state.registers), 1 << (columns.bit_length() - 1))
+    numbers = (len(task.state.registers) - 1).bit_length()
+    width = min(COLUMNS >> numbers, 1 << (columns.bit_length() - 1))
     strips = results // columns * -(-columns // width)
     if is_last or strips >= ENOUGH:
         return Split("column", width, n, 1, 1, n)
@@ -315,7 +336,7 @@ def _columns(task: Task, traits: Traits, n: int, is_last: bool) -> Split:
     return Split("column", width, rows, 1, 1, n)
 
 
-def _joins(task: Task, split: Split) -> Literal["never", "steps", "runs"]:
+def _joins(task: Task, split: Split) -> Joins:
     """When accumulators are joined so that none takes many elements in a row."""
     n = prod(task.over.sizes)
     if not task.state.rounds or split.form == "group" or not n:

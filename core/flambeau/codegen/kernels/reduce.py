@@ -6,7 +6,7 @@ other reduced dimensions, and a long run is cut into *pieces*.  The pieces are d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -19,10 +19,16 @@ from flambeau.codegen.kernels.states import Parts, State
 from flambeau.dtypes import dtype
 
 Form = Literal["row", "column", "group"]
+Joins = Literal["never", "steps", "runs"]
+Chunks = Literal["one", "units", "many"]
 BLOCK: Final = 64
 """Steps after which a partial result is joined to the others, so that all are of like size."""
 RUNS: Final = 16
 """The same in runs of a few steps."""
+REGISTERS: Final = 32
+"""Accumulators that fit into registers."""
+STEPS: Final[dict[Form, int]] = {"row": 4, "column": 8}
+"""Steps that a work item with more accumulators takes in one pass."""
 MEMORY: Final[dict[Register, dtype]] = {
     "bool": dtypes.bool, "u8": dtypes.uint8, "i8": dtypes.int8, "i16": dtypes.int16,
     "i32": dtypes.int32, "i64": dtypes.int64, "f32": dtypes.float32, "f64": dtypes.float64,
@@ -52,7 +58,8 @@ class Reduce:
         reduced: those of the input along the reduced dimensions.
         joins: when accumulators begin anew and are joined: never; every :data:`BLOCK` steps, and
             for each run; every :data:`RUNS` short runs.
-        chunks: whether a result has several chunks.
+        chunks: whether a result has "one" chunk, or several, of one of the "units" each or of
+            "many".
         pieces: whether runs are cut.
         index: type of indices.
         group_size: work items per group.
@@ -66,8 +73,8 @@ class Reduce:
     width: int
     kept: tuple[str, ...]
     reduced: str
-    joins: Literal["never", "steps", "runs"]
-    chunks: bool
+    joins: Joins
+    chunks: Chunks
     pieces: bool
     index: Index
     group_size: int
@@ -168,18 +175,21 @@ class _Writer:
         chunk, result = self.split(item)
         places = self.places(result)
         acc = self.accumulators("acc")
+        rest = self.accumulators("rest", is_single=True) if width > 1 else acc
         with self.stretches(chunk, places[0], acc) as (into, part):
             steps = self.integer(f"{part.length} / {width}", "steps") if width > 1 else part.length
             self.sweep(into, steps, part)
-            if width > 1:
+            if width > 1:  # into a variable: an array that is indexed by one stays in memory
                 done = self.integer(f"{steps} * {width}", "done")
                 with self.kernel.loop(self.index, done, part.length, hint="at") as at:
-                    self.grow(into, f"{at} - {done}", at, part)
+                    self.grow(rest, "0", at, part)
         half = width // 2
         while half:
             with self.each(half) as j:
                 self.join(acc, j, acc, f"{j} + {half}" if half > 1 else "1")
             half //= 2
+        if width > 1:
+            self.join(acc, "0", rest, "0")
         self.finish(acc.at("0"), chunk, result, places[1:])
 
     def column(self, item: str) -> None:
@@ -231,14 +241,14 @@ class _Writer:
     # ---- where -------------------------------------------------------------------------------
     def split(self, item: str) -> tuple[str, str]:
         """The number of the chunk, and that among its work items."""
-        if not self.spec.chunks:
+        if self.spec.chunks == "one":
             return "0", item
         chunk = self.integer(f"{item} / share", "chunk")
         return chunk, self.integer(f"{item} - {chunk} * share", "result")
 
     def bounds(self, chunk: str) -> tuple[str, str]:
         """The units of a chunk."""
-        if not self.spec.chunks:
+        if self.spec.chunks == "one":
             return "0", "units"
         first = self.integer(f"{chunk} * per_chunk", "first")
         return first, self.smaller(f"{first} + per_chunk", "units")
@@ -254,8 +264,11 @@ class _Writer:
     ) -> Iterator[tuple[Cells, Stretch]]:
         """Statements for each stretch of a chunk, and where to gather it."""
         spec, kernel = self.spec, self.kernel
-        if not spec.chunks and len(spec.reduced) <= 1 and not spec.pieces:
+        if spec.chunks == "one" and len(spec.reduced) <= 1:
             yield acc, Stretch("0", "run", place, "0")
+            return
+        if spec.chunks == "units":  # a plain loop is optimised better than one in another
+            yield acc, self.stretch(chunk, place)
             return
         low, high = self.bounds(chunk)
         runs = self.blocks(acc, low, high, RUNS) if spec.joins == "runs" else nullcontext(
@@ -344,19 +357,43 @@ class _Writer:
     def sweep(self, acc: Cells, steps: str, part: Stretch) -> None:
         """Steps of as many elements as there are accumulators."""
         width = self.spec.width
-        with self.steps(acc, "0", steps) as (into, low, high), \
-                self.kernel.loop(self.index, low, high, hint="step") as step, \
-                self.each(width) as j:
-            self.grow(into, j, step if width == 1 else f"{step} * {width} + {j}", part)
+
+        def take(into: Cells, numbers: Sequence[str]) -> None:
+            with self.each(width) as j:
+                for step in numbers:
+                    self.grow(into, j, step if width == 1 else f"{step} * {width} + {j}", part)
+
+        with self.steps(acc, "0", steps) as (into, low, high):
+            self.passes(low, high, into, take)
 
     def sweep_columns(self, acc: Cells, start: str, stop: str, place: str) -> None:
         """Rows of as many elements as there are accumulators."""
-        with self.steps(acc, start, stop) as (into, low, high), \
-                self.kernel.loop(self.index, low, high, hint="row") as row:
-            at = unravel(
-                self.kernel, row, self.reduced_sizes, [self.reduced], self.index, [place])[0]
+
+        def take(into: Cells, numbers: Sequence[str]) -> None:
+            starts = [
+                unravel(self.kernel, row, self.reduced_sizes, [self.reduced], self.index,
+                        [place])[0] for row in numbers]
             with self.each(self.spec.width) as j:
-                self.take(into, j, f"{at} + {j}", row)
+                for row, at in zip(numbers, starts, strict=True):
+                    self.take(into, j, f"{at} + {j}", row)
+
+        with self.steps(acc, start, stop) as (into, low, high):
+            self.passes(low, high, into, take)
+
+    def passes(
+        self, low: str, high: str, into: Cells, take: Callable[[Cells, Sequence[str]], None]
+    ) -> None:
+        """Some steps at a time: while an accumulator of many is in a register, all of them go into
+        it.  And compilers do not exchange such loops, as they do two plain ones, for the worse."""
+        done = low
+        if self.spec.width > REGISTERS:
+            count = STEPS[self.spec.form]
+            done = self.integer(f"{low} + ({high} - {low}) / {count} * {count}", "done")
+            with self.kernel.loop(self.index, low, done, str(count), "step") as step:
+                rest = [self.integer(f"{step} + {k}", "step") for k in range(1, count)]
+                take(into, [step, *rest])
+        with self.kernel.loop(self.index, done, high, hint="step") as step:
+            take(into, [step])
 
     def grow(self, acc: Cells, j: str, at: str, part: Stretch) -> None:
         """Add the element at a place within a stretch."""

@@ -14,6 +14,8 @@ from typing import ClassVar, TypeAlias
 from flambeau.codegen.block import Block, Value, is_float, real
 from flambeau.codegen.category import Category
 from flambeau.codegen.dialects.base import FLOATS, SIZES, Index, Register
+from flambeau.codegen.expression import Call, Compare, Select, walk
+from flambeau.codegen.inference import tree_of
 from flambeau.codegen.reduction import ArgReduction, Reduction
 from flambeau.codegen.scalar import UNSIGNED, Scalars
 
@@ -38,6 +40,11 @@ class State(ABC):
     def rounds(self) -> bool:
         """Whether joining rounds, so that partial results of equal size should be joined."""
         return any(is_float(register) for register in self.registers)
+
+    @property
+    def selects(self) -> bool:
+        """Whether joining is a choice by a condition."""
+        return False
 
     @property
     def is_ordered(self) -> bool:
@@ -113,6 +120,13 @@ class Formula(_Typed, State):
         register = self.register(self.category)
         return (register, register) if self.category is Category.COMPLEX else (register,)
 
+    @property
+    def selects(self) -> bool:
+        return any(
+            isinstance(node, (Select, Compare)) or (
+                isinstance(node, Call) and node.function in ("maximum", "minimum"))
+            for node in walk(tree_of(self.reduction.combine)))
+
     def value(self, parts: Parts) -> Value:
         """The numbers as a value."""
         return Value(self.registers[0], parts)
@@ -169,6 +183,10 @@ class Argument(_Typed, State):
     @property
     def rounds(self) -> bool:
         return False
+
+    @property
+    def selects(self) -> bool:
+        return True
 
     @property
     def is_ordered(self) -> bool:
