@@ -12,7 +12,7 @@ from flambeau.backend import KernelTable, Strided
 from flambeau.backend.generated.matmul import Operands, Planner, Planners
 from flambeau.backend.generated.steps import Plans, Steps
 from flambeau.codegen.dialects.base import Index
-from flambeau.codegen.kernels.conv import Columns, Depthwise, Fold, Window
+from flambeau.codegen.kernels.conv import Columns, Direct, Fold, Window
 from flambeau.codegen.kernels.indexing import index_register
 from flambeau.codegen.kernels.matmul import AT_A_TIME, Tile, panel_dtype
 from flambeau.dtypes import dtype
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WORKSPACE: Final = 32 << 20
 """Bytes of windows that are copied before the next are; at least those of one image."""
+FEW: Final = 16
+"""Output channels of a group for which windows are read where they are."""
 Ints = tuple[int, ...]
 
 
@@ -285,9 +287,10 @@ class Conv:
             target = self.steps.temporary(
                 panels * inner * width * panel_dtype(self.what).itemsize)
         spec = Columns(
-            self.what, window, is_turned, self.register(count * AT_A_TIME), self.size)
-        self.steps.add(self.planner.handle(spec), -(-count // self.size), (target, place), (
-            count, rows, inner, pieces, tiles, width, groups,
+            self.what, window, is_turned, width, self.register(count * AT_A_TIME))
+        teams = self.planner.teams(count, width)
+        self.steps.add(self.planner.handle(spec), teams, (target, place), (
+            count, rows, inner, pieces, tiles, groups,
             t.offset + first * t.strides[0], t.strides[0], channels * t.strides[1], t.strides[1],
             *t.strides[2:], *t.shape[2:], *counts, length))
         return target
@@ -300,8 +303,8 @@ class Conv:
 def _forward(c: Conv) -> None:
     """y from x and w."""
     p = c.p
-    if p.channels == 1 and not p.is_pointwise:
-        _depthwise(c)
+    if p.outs <= FEW and not p.is_pointwise:
+        _direct(c)
         return
     x = matrix(p.x, p.groups) if p.is_pointwise else None
     assert c.rows is not None
@@ -335,16 +338,21 @@ def _outs(c: Conv, first: int, images: int, of_b: Ints, offset: int) -> Operands
         (y.offset + first * y.strides[0], w.offset, offset, *(b.offset for b in bias)))
 
 
-def _depthwise(c: Conv) -> None:
-    """y from x and w, where every group has one channel."""
+def _direct(c: Conv) -> None:
+    """y from x and w, where windows are read for few channels."""
     p = c.p
-    spec = Depthwise(c.what, p.window, p.bias is not None, c.register(p.y.numel), c.size)
+    outs = min(p.outs, FEW // 2)
+    size = min(c.size, 16) if c.planner.traits.lanes == 1 else c.size
+    spec = Direct(c.what, p.window, outs, p.bias is not None, c.register(p.y.numel), size)
+    pieces, blocks = -(-p.length // size), -(-p.outs // outs)
+    count = p.images * p.groups * blocks * pieces * size
     more = () if p.bias is None else (p.bias.offset, p.bias.strides[0])
     c.steps.add(
-        c.planner.handle(spec), -(-p.y.numel // c.size),
+        c.planner.handle(spec), c.planner.teams(count, size),
         (0, 1, 2) if p.bias is None else (0, 1, 2, 3),
-        (p.y.numel, p.y.shape[1], p.outs, p.x.offset, *p.x.strides, *p.sizes, *p.counts,
-         p.w.offset, p.w.strides[0], *p.w.strides[2:], *more))
+        (count, pieces, p.groups, p.outs, blocks, p.channels,
+         p.x.offset, p.x.strides[0], p.channels * p.x.strides[1], *p.x.strides[1:], *p.sizes,
+         *p.counts, p.length, p.w.offset, *p.w.strides, *more))
 
 
 def _backward(c: Conv) -> None:

@@ -208,6 +208,10 @@ class Planner:
             count, p.m, p.n, p.k, down, across, *p.offsets, *p.sizes[1:],
             *(s for batch in p.batch for s in batch), *unknown(p.steps, known)))
 
+    def teams(self, items: int, size: int) -> int:
+        """How many groups to launch for teams of a size."""
+        return items // size if self.backend.dialect.has_groups else items
+
     def packed(
         self, steps: Steps, p: Operands, which: int, place: int, what: dtype, tile: Tile,
         register: Index,
@@ -220,11 +224,10 @@ class Planner:
         own = [(n, s) for n, s in zip(p.sizes, p.batch[which], strict=True) if s]
         tiles, pieces = -(-rows // width), -(-p.k // AT_A_TIME)
         panels = tiles * product(n for n, _ in own)
-        size = self.traits.group_size
-        spec = Pack(what, width, len(own), marks(strides), register, size)
+        spec = Pack(what, width, len(own), marks(strides), register)
         count = panels * pieces * width
         target = steps.temporary(panels * p.k * width * panel_dtype(what).itemsize)
-        steps.add(self.handle(spec), -(-count // size), (target, place), (
+        steps.add(self.handle(spec), self.teams(count, width), (target, place), (
             count, rows, p.k, pieces, tiles, p.offsets[which], *(n for n, _ in own[1:]),
             *(s for _, s in own), *unknown([strides], [spec.steps])))
         batch: list[int] = []

@@ -16,6 +16,7 @@ from flambeau.codegen.kernels.matmul import (
     along,
     multiply_add,
     panel_dtype,
+    team,
     zero,
 )
 from flambeau.dtypes import dtype
@@ -139,38 +140,37 @@ class Columns:
         dtype: of the input.
         window: the windows.
         is_turned: the other way around.
+        width: of a panel.
         index: type of indices.
-        group_size: work items per group.
     """
 
     dtype: dtype
     window: Window
     is_turned: bool
+    width: int
     index: Index
-    group_size: int
 
     def source(self, dialect: Dialect) -> KernelSource:
         """The kernel.
 
-        Its arguments are: the buffers of the panels and of the input; the number of items; rows,
-        the inner size, pieces of it, panels and their width; groups; the input's offset and its
-        strides along images, groups, channels and spatial dimensions; its spatial sizes; how many
-        windows there are along them, and in all.
+        A team of ``width`` items copies a piece of a panel.  The arguments are: the buffers of the
+        panels and of the input; the number of items; rows, the inner size, pieces of it, panels;
+        groups; the input's offset and its strides along images, groups, channels and spatial
+        dimensions; its spatial sizes; how many windows there are along them, and in all.
         """
-        kernel, index = Kernel(dialect, "fb_columns", self.group_size), self.index
+        kernel, index, width = Kernel(dialect, "fb_columns", self.width), self.index, self.width
         s = Spatial(kernel, self.window, index)
         panels = kernel.buffer("panels", panel_dtype(self.dtype), True)
         source = kernel.buffer("input", self.dtype)
-        count, rows, inner, pieces, tiles, width, groups, start = (
+        count, rows, inner, pieces, tiles, groups, start = (
             kernel.scalar(name, index) for name in (
-                "count", "rows", "inner", "pieces", "tiles", "width", "groups", "start"))
+                "count", "rows", "inner", "pieces", "tiles", "groups", "start"))
         of_image, of_group, of_channel = (
             kernel.scalar(f"step_{name}", index) for name in ("image", "group", "channel"))
         steps, sizes, counts = s.scalars("step"), s.scalars("size"), s.scalars("count")
         length = kernel.scalar("length", index)
         with kernel.item(count, index) as item:
-            piece = s.let(f"{item} / {width}", "piece")
-            t = s.let(f"{item} - {piece} * {width}", "t")
+            piece, t = team(kernel, item, width, index)
             panel = s.let(f"{piece} / {pieces}", "panel")
             first = s.let(f"({piece} - {panel} * {pieces}) * {AT_A_TIME}", "first")
             which = s.let(f"{panel} / {tiles}", "which")
@@ -297,19 +297,23 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
-class Depthwise:
-    """A kernel of convolutions with one input channel per group.
+class Direct:
+    """A kernel of convolutions with few output channels per group.
+
+    An item computes one place of some of them.
 
     Attributes:
         dtype: of all elements.
         window: the windows.
+        outs: output channels of an item.
         has_bias: whether there is a bias.
         index: type of indices.
-        group_size: work items per group.
+        group_size: of a team, which has places of the same image and channels.
     """
 
     dtype: dtype
     window: Window
+    outs: int
     has_bias: bool
     index: Index
     group_size: int
@@ -318,51 +322,67 @@ class Depthwise:
         """The kernel.
 
         Its arguments are: the buffers of the result (dense), input, weight, bias; the number of
-        elements; the result's channels, and how many of them there are per group; the input's
-        offset and strides along images, channels and spatial dimensions; its spatial sizes; how
-        many windows there are along them; the weight's offset and strides along the result's
-        channels and spatial dimensions; the bias' offset and stride.
+        items; teams per plane; groups; how many output channels and blocks of them there are per
+        group, and input channels; the input's offset and strides along images, groups, channels
+        and spatial dimensions; its spatial sizes; how many windows there are along them, and in
+        all; the weight's offset and strides along output and input channels and spatial
+        dimensions; the bias' offset and stride.
         """
-        kernel, index = Kernel(dialect, "fb_depthwise", self.group_size), self.index
+        kernel, index = Kernel(dialect, "fb_conv_direct", self.group_size), self.index
         s = Spatial(kernel, self.window, index)
         out = kernel.buffer("out", self.dtype, True)
         source, weight = kernel.buffer("input", self.dtype), kernel.buffer("weight", self.dtype)
         bias = kernel.buffer("bias", self.dtype) if self.has_bias else None
-        count, channels, each, start, of_image, of_channel = (
+        count, pieces, groups, each, blocks, channels, start, of_image, of_group, of_channel = (
             kernel.scalar(name, index) for name in (
-                "count", "channels", "each", "start", "step_image", "step_channel"))
+                "count", "pieces", "groups", "each", "blocks", "channels", "start", "step_image",
+                "step_group", "step_channel"))
         steps, sizes, counts = s.scalars("step"), s.scalars("size"), s.scalars("count")
-        start_w, of_out = (kernel.scalar(name, index) for name in ("start_w", "step_out"))
+        length, start_w, of_out, of_in = (
+            kernel.scalar(name, index) for name in ("length", "start_w", "step_out", "step_in"))
         steps_w = s.scalars("step_w")
         of_bias = [kernel.scalar(name, index) for name in ("start_bias", "step_bias")
                    if self.has_bias]
         with kernel.item(count, index) as item:
-            plane, *at = s.split(item, ["", *counts], "at")
-            image = s.let(f"{plane} / {channels}", "image")
-            channel = s.let(f"{plane} - {image} * {channels}", "channel")
-            base = s.let(f"{start} + {image} * {of_image} + "
-                         f"({channel} / {each}) * {of_channel}", "base")
-            base_w = s.let(f"{start_w} + {channel} * {of_out}", "base_w")
-            origins = [s.origin(d, x) for d, x in enumerate(at)]
-            total = zero(kernel, self.dtype, "total")
-            if bias is not None:
-                value = kernel.load(bias, f"{of_bias[0]} + {channel} * {of_bias[1]}")
-                kernel.assign(total, kernel.cast(value, total.register))
-            with s.each_tap() as taps:
-                places = [s.within(d, o, x)
-                          for d, (o, x) in enumerate(zip(origins, taps, strict=True))]
-                inside = s.is_inside(places, sizes)
-                with kernel.when(inside) if inside else nullcontext():
-                    self.add(kernel, total, source, s.element(base, places, steps),
-                             weight, s.element(base_w, taps, steps_w))
-            kernel.store(out, item, total)
+            number, local = team(kernel, item, self.group_size, index)
+            rest = s.let(f"{number} / {pieces}", "rest")
+            place = s.let(f"({number} - {rest} * {pieces}) * {self.group_size} + {local}", "place")
+            plane = s.let(f"{rest} / {blocks}", "plane")
+            first = s.let(f"({rest} - {plane} * {blocks}) * {self.outs}", "first")
+            image = s.let(f"{plane} / {groups}", "image")
+            group = s.let(f"{plane} - {image} * {groups}", "group")
+            with kernel.when(f"{place} < {length}"):
+                origins = [s.origin(d, x) for d, x in enumerate(s.split(place, counts, "at"))]
+                base = s.let(
+                    f"{start} + {image} * {of_image} + {group} * {of_group}", "base")
+                last = s.let(f"{each} - 1", "last")
+                owns = [s.let(dialect.basic("min", [f"({first} + {i})", last], index), "own")
+                        for i in range(self.outs)]
+                outs = [s.let(f"{group} * {each} + {own}", "channel") for own in owns]
+                rows = [s.let(f"{start_w} + {o} * {of_out}", "row") for o in outs]
+                totals = [zero(kernel, self.dtype, "total") for _ in outs]
+                if bias is not None:
+                    for total, o in zip(totals, outs, strict=True):
+                        value = kernel.load(bias, f"{of_bias[0]} + {o} * {of_bias[1]}")
+                        kernel.assign(total, kernel.cast(value, total.register))
+                with kernel.loop(index, "0", channels, hint="c") as c, s.each_tap() as taps:
+                    places = [s.within(d, o, x)
+                              for d, (o, x) in enumerate(zip(origins, taps, strict=True))]
+                    inside = s.is_inside(places, sizes)
+                    with kernel.when(inside) if inside else nullcontext():
+                        x = self.factor(kernel, source, s.element(
+                            f"{base} + {c} * {of_channel}", places, steps))
+                        for total, row in zip(totals, rows, strict=True):
+                            multiply_add(kernel, total, x, self.factor(kernel, weight, s.element(
+                                f"{row} + {c} * {of_in}", taps, steps_w)))
+                channel_start = f"{image} * {groups} * {each}"
+                for i, (total, o) in enumerate(zip(totals, outs, strict=True)):
+                    with kernel.when(f"{first} + {i} < {each}"):
+                        kernel.store(
+                            out, f"({channel_start} + {o}) * {length} + {place}", total)
         return kernel.finish()
 
-    def add(
-        self, kernel: Kernel, total: Value, source: Buffer, at: str, weight: Buffer, at_w: str
-    ) -> None:
-        """Add a product."""
-        register = accumulator(self.dtype)
-        multiply_add(
-            kernel, total, kernel.cast(kernel.load(source, at), register),
-            kernel.cast(kernel.load(weight, at_w), register))
+    def factor(self, kernel: Kernel, buffer: Buffer, index: str) -> Value:
+        """An element in the type of the sum."""
+        return kernel.let(
+            kernel.cast(kernel.load(buffer, index), accumulator(self.dtype)), "factor")

@@ -400,6 +400,17 @@ def along(start: str, number: str, step: str) -> str:
     return f"{start} + {number}" if step == "1" else f"{start} + {number} * {step}"
 
 
+def team(kernel: Kernel, item: str, size: int, index: Index) -> tuple[str, str]:
+    """The team of an item, and its number in the team.
+
+    Where there are groups a team is one, and compilers know what is the same for all of it.
+    """
+    if kernel.dialect.has_groups:
+        return kernel.position("group", index), kernel.position("local", index)
+    number = kernel.integer(f"{item} / {size}", index, "team")
+    return number, kernel.integer(f"{item} - {number} * {size}", index, "local")
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """A kernel that copies an operand into panels.
@@ -413,7 +424,6 @@ class Pack:
         batch: dimensions of the batch.
         steps: along the rows and the inner dimension, as in :class:`Matmul`.
         index: type of indices.
-        group_size: work items per group.
     """
 
     dtype: dtype
@@ -421,16 +431,16 @@ class Pack:
     batch: int
     steps: str
     index: Index
-    group_size: int
 
     def source(self, dialect: Dialect) -> KernelSource:
         """The kernel.
 
-        Its arguments are: the buffers of the panels and of the operand; the number of items; the
-        rows, the inner size, pieces of it, panels; the offset; the sizes of the batch but the
-        first; the strides along the batch, and those marked "?".
+        A team of ``width`` items copies a piece of a panel.  The arguments are: the buffers of the
+        panels and of the operand; the number of items; the rows, the inner size, pieces of it,
+        panels; the offset; the sizes of the batch but the first; the strides along the batch, and
+        those marked "?".
         """
-        kernel, index = Kernel(dialect, "fb_pack", self.group_size), self.index
+        kernel, index = Kernel(dialect, "fb_pack", self.width), self.index
         panels = kernel.buffer("panels", panel_dtype(self.dtype), True)
         operand = kernel.buffer("operand", self.dtype)
         count, size, inner, pieces, tiles, start = (
@@ -442,8 +452,7 @@ class Pack:
             kernel.scalar(f"step_{axis}", index) if step == "?" else step
             for axis, step in zip(("row", "inner"), self.steps, strict=True))
         with kernel.item(count, index) as item:
-            piece = kernel.integer(f"{item} / {self.width}", index, "piece")
-            t = kernel.integer(f"{item} - {piece} * {self.width}", index, "t")
+            piece, t = team(kernel, item, self.width, index)
             panel = kernel.integer(f"{piece} / {pieces}", index, "panel")
             first = kernel.integer(
                 f"({piece} - {panel} * {pieces}) * {AT_A_TIME}", index, "first")
