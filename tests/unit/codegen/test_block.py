@@ -120,7 +120,7 @@ def test_groups_belong_to_devices_that_have_them() -> None:
         Kernel(C(), "fb_test").barrier()
 
 
-# ---- one rounding ----------------------------------------------------------------------------------
+# ---- one rounding --------------------------------------------------------------------------------
 @pytest.mark.parametrize("what", ["float16", "bfloat16"])
 def test_doubles_are_rounded_once(c_device: Device, what: str) -> None:
     narrow = np.float16 if what == "float16" else ml_dtypes.bfloat16
