@@ -69,7 +69,12 @@ def c_backend() -> Any:
     hostc = pytest.importorskip("flambeau_hostc.device", reason="flambeau-hostc is not installed")
     if not any(map(shutil.which, ("cc", "gcc", "clang"))):
         pytest.skip("no C compiler")
-    return hostc.HostC()
+
+    class Poisoned(hostc.HostC):  # type: ignore[misc,name-defined]
+        def alloc(self, nbytes: int, index: int) -> Any:
+            return np.full(nbytes, 0xFF, np.uint8)  # nan: what a kernel does not write shows
+
+    return Poisoned()
 
 
 def opencl_backend(lanes: int = 1, dialect: Dialect | None = None) -> Any:

@@ -192,6 +192,14 @@ class Writer(ABC):
             yield [stack.enter_context(self.kernel.loop(self.index, "0", size, hint="c"))
                    for size in self.inner[:-1]]
 
+    @contextmanager
+    def blocks(self) -> Iterator[tuple[str, str]]:
+        """A loop over blocks of the columns' last dimension: first column, and end."""
+        kernel, index, size = self.kernel, self.index, self.inner[-1]
+        with kernel.loop(index, "0", size, str(BLOCK), "block") as block:
+            yield block, kernel.integer(
+                kernel.dialect.basic("min", [f"{block} + {BLOCK}", size], index), index, "stop")
+
     def starting(self, parts: Sequence[tuple[str, str, str]]) -> list[Value]:
         """Variables for partial results."""
         return [
@@ -263,21 +271,28 @@ class ItemWriter(Writer):
             if self.spec.unroll > 1:
                 self.in_blocks(parts, totals, outer)
             else:
-                with self.kernel.loop(self.index, "0", self.inner[-1], hint="k") as k:
-                    columns = [*outer, k]
-                    self.added(totals, parts, columns, self.only(columns))
+                self.one_by_one(parts, totals, outer)
         for (name, _, _), total in zip(parts, totals, strict=True):
             self.row[name] = total
+
+    def one_by_one(
+        self, parts: Sequence[tuple[str, str, str]], totals: Sequence[Value], outer: list[str]
+    ) -> None:
+        """Blocks of the last dimension, each in one partial result."""
+        with self.blocks() as (block, stop):
+            partial = self.starting(parts)
+            with self.kernel.loop(self.index, block, stop, hint="k") as k:
+                columns = [*outer, k]
+                self.added(partial, parts, columns, self.only(columns))
+            for (_, _, how), total, part in zip(parts, totals, partial, strict=True):
+                self.kernel.assign(total, combined(self.kernel, how, total, part))
 
     def in_blocks(
         self, parts: Sequence[tuple[str, str, str]], totals: Sequence[Value], outer: list[str]
     ) -> None:
         """Blocks of the last dimension, each in ``unroll`` partial results and a tail."""
         kernel, width, index = self.kernel, self.spec.unroll, self.index
-        size = self.inner[-1]
-        with kernel.loop(index, "0", size, str(BLOCK), hint="block") as block:
-            stop = kernel.integer(
-                kernel.dialect.basic("min", [f"{block} + {BLOCK}", size], index), index, "stop")
+        with self.blocks() as (block, stop):
             partial = self.partial_arrays(parts)
             whole = kernel.integer(
                 f"{stop} - ({stop} - {block}) % {width}", index, "whole")
@@ -402,10 +417,7 @@ class TileWriter(Writer):
     def reduce(self, parts: Sequence[tuple[str, str, str]]) -> None:
         """Blocks of columns: sums of a block are added to those of the row."""
         totals = [self.initial(name, how) for name, _, how in parts]
-        with (self.leading() as outer,
-              self.kernel.loop(self.index, "0", self.inner[-1], str(BLOCK), "block") as block):
-            stop = self.kernel.integer(self.kernel.dialect.basic(
-                "min", [f"{block} + {BLOCK}", self.inner[-1]], self.index), self.index, "stop")
+        with self.leading() as outer, self.blocks() as (block, stop):
             partial = [self.initial(f"{name}_part", how) for name, _, how in parts]
             with self.kernel.loop(self.index, block, stop, hint="k") as k, self.each():
                 columns = [*outer, k]
