@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided, broadcast_shapes
 from flambeau.backend.generated.steps import Plans, Steps
+from flambeau.backend.generated.tuning import Tuner
 from flambeau.codegen.dialects.base import Index
 from flambeau.codegen.kernels.indexing import collapse, index_register
 from flambeau.codegen.kernels.matmul import AT_A_TIME, Matmul, Pack, Tile, panel_dtype
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend, Traits
 
 NUMBERS: Final = (bool, int, float)
+MEASURED: Final = 1 << 29
+"""Operations from which on divisions are measured."""
 
 
 # ---- looking at layouts ------------------------------------------------------------------------
@@ -126,6 +129,33 @@ def tile_for(p: Operands, what: dtype, traits: Traits, has_groups: bool) -> Tile
     return _for_lanes(p, what, traits)
 
 
+def variants(p: Operands, what: dtype, traits: Traits, has_groups: bool) -> list[Tile]:
+    """Divisions among which a measurement decides, if a product is worth it; the default first."""
+    default = tile_for(p, what, traits, has_groups)
+    if not has_groups or 2 * p.m * p.n * p.k * product(p.sizes) < MEASURED or min(
+            p.m, p.n, p.k) < 64:
+        return [default]
+    if traits.lanes == 1:
+        others = [Tile(8, default.cols, 1, 16, 0, "b"), Tile(8, default.cols, 1, 16, 0, "ab"),
+                  Tile(4, 2 * default.cols, 1, 16, 0, "b")]
+        if p.steps[2][1] == 1 and panel_dtype(what) is what:
+            others.append(Tile(8, default.cols, 1, 16))
+    elif default.depth:
+        others = [default._replace(depth=8), default._replace(rows=8),
+                  default._replace(rows=8, cols=8, depth=8)]
+        others = [
+            t for t in others if t.height <= p.m and t.width <= p.n
+            and t.depth * (t.height + t.width) * accumulated(what) <= traits.local_memory]
+    else:
+        others = []
+    return list(dict.fromkeys([default, *others]))
+
+
+def accumulated(what: dtype) -> int:
+    """Bytes of an element in local memory."""
+    return max(4, panel_dtype(what).itemsize)
+
+
 def _for_vectors(p: Operands, what: dtype, heavy: int) -> Tile:
     """For compilers that make vectors of neighbouring items, as those for CPUs do."""
     cols = 1 if p.n <= 16 or heavy > 1 else 2
@@ -145,7 +175,7 @@ def _for_lanes(p: Operands, what: dtype, traits: Traits) -> Tile:
     for block in (4, 2):
         depth = 16
         tile = Tile(block, block, down, across, depth)
-        size = depth * (tile.height + tile.width) * panel_dtype(what).itemsize
+        size = depth * (tile.height + tile.width) * accumulated(what)
         is_full = -(-p.m // tile.height) * -(-p.n // tile.width) * product(p.sizes) >= traits.units
         if p.m >= tile.height and p.n >= tile.width and (
                 size <= traits.local_memory and (is_full or block == 2)):
@@ -290,6 +320,7 @@ class MatmulKernels:
     def __init__(self, backend: GeneratedBackend) -> None:
         self.backend = backend
         self.plans, self.planners = Plans(), Planners(backend)
+        self.tuner = Tuner(backend)
 
     def out(self, out: Strided, a: Strided, b: Strided) -> None:
         """Write into a tensor."""
@@ -380,10 +411,32 @@ class MatmulKernels:
             if out.layout.numel:
                 p = oriented(operands(out.layout, *layouts))
                 self.planners[index].product(
-                    steps, p, out.dtype, range(1 + len(tensors)), is_scaled)
+                    steps, p, out.dtype, range(1 + len(tensors)), is_scaled,
+                    self.tile(p, out, tensors, index))
             return steps
 
         return self.plans.obtain(key, make)
+
+    def tile(
+        self, p: Operands, out: Strided, tensors: tuple[Strided, ...], index: int
+    ) -> Tile:
+        """The division; of large products the fastest of some."""
+        planner = self.planners[index]
+        tiles = variants(p, out.dtype, planner.traits, self.backend.dialect.has_groups)
+        if len(tiles) == 1:
+            return tiles[0]
+
+        def run(tile: Tile) -> None:
+            steps = Steps(3)
+            without = replace(p, batch=p.batch[:3], steps=p.steps[:3], offsets=p.offsets[:3])
+            planner.product(steps, without, out.dtype, range(3), tile=tile)
+            steps.run(self.backend, (scratch, *(t.buffer for t in tensors[:2])), index)
+
+        scratch = self.backend.alloc(out.layout.span() * out.dtype.itemsize, index)
+        key = (out.dtype.name, *map(marks, p.steps[:3]), *(
+            size.bit_length() for size in (p.m, p.n, p.k, product(p.sizes))))
+        chosen: Tile = self.tuner.choose(key, tiles, run, index)
+        return chosen
 
 
 def _expands(have: tuple[int, ...], want: tuple[int, ...]) -> bool:

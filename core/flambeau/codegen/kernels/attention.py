@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from flambeau import dtypes
 from flambeau.codegen.block import Kernel, KernelSource, Value, real
 from flambeau.codegen.dialects.base import Dialect, Index, Register
 from flambeau.codegen.kernels.indexing import unravel
@@ -36,7 +37,7 @@ class Weights:
     """
 
     dtype: dtype
-    mask: dtype | None
+    mask: dtypes.dtype | None
     is_causal: bool
     is_backward: bool
     batch: int
@@ -54,6 +55,10 @@ class Weights:
         result (along the batch, queries and features), and how many features; the scale.
         """
         return Writer(self, dialect).source()
+
+
+Strides = tuple[str, list[str], list[str]]
+"""Of a tensor among the arguments: its offset, the strides along the batch, and the last two."""
 
 
 class Writer:
@@ -76,13 +81,13 @@ class Writer:
         self.of_logsum = (start, step)
         self.sizes = ["", *(
             kernel.scalar(f"size_{d}", self.index) for d in range(1, spec.batch))][: spec.batch]
-        self.of_mask = self.strides("mask") if self.mask is not None else ("", [], [])
+        self.of_mask: Strides = self.strides("mask") if self.mask is not None else ("", [], [])
         if spec.is_backward:
             self.of_both = [self.strides(name) for name in ("grad", "out")]
             self.features = kernel.scalar("features", self.index)
         self.scale = real(self.register, kernel.scalar("scale", self.register))
 
-    def strides(self, name: str) -> tuple[str, list[str], list[str]]:
+    def strides(self, name: str) -> Strides:
         """Offset, strides along the batch, and along the last two dimensions."""
         scalar = self.kernel.scalar
         return (
@@ -107,7 +112,7 @@ class Writer:
                 self.forward()
         return kernel.finish()
 
-    def at_row(self, of: tuple[str, list[str], list[str]], matrix: str) -> str:
+    def at_row(self, of: Strides, matrix: str) -> str:
         """Where a row of a tensor begins."""
         start, batch, (step, _) = of
         if batch:

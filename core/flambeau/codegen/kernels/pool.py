@@ -147,7 +147,7 @@ class MaxPool:
     """
 
     dtype: dtype
-    which: dtype | None
+    which: dtypes.dtype | None
     window: Window
     index: Index
     group_size: int
@@ -212,7 +212,7 @@ class MaxGather:
     """
 
     dtype: dtype
-    which: dtype
+    which: dtypes.dtype
     window: Window
     index: Index
     group_size: int
@@ -308,7 +308,7 @@ class Spread:
     """
 
     dtype: dtype
-    which: dtype | None
+    which: dtypes.dtype | None
     divisor: Divisor
     window: Window
     index: Index
