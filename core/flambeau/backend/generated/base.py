@@ -25,6 +25,8 @@ class Traits:
     does best alone, as on a CPU, and always without groups."""
     units: int = 1
     """Groups that run at once, roughly: less work than that is spread thinner."""
+    buffers: int = 32
+    """Buffers that a kernel may have as arguments, for kernels over lists of tensors."""
     local_memory: int = 0
     """Bytes that a group may share."""
     has_f64: bool = True

@@ -1,15 +1,16 @@
-"""Steps of optimizers: one kernel per parameter, which reads and writes everything once."""
+"""Steps of optimizers: kernels that read and write everything once, of a parameter or several."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flambeau.backend import KernelTable, Strided
+from flambeau.backend.generated.lists import Elements, ElementSteps, ListKernels
 from flambeau.backend.generated.rows import Part, RowKernels, Work, floating_of
 from flambeau.codegen.dialects.base import Register
-from flambeau.codegen.kernels.rows import Let, Step, StoreRow
+from flambeau.codegen.kernels.rows import Let, StoreRow
 
 if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend
@@ -19,7 +20,7 @@ Tensors = Sequence[Strided]
 
 def table(backend: GeneratedBackend) -> KernelTable:
     """The kernels of the three ops."""
-    steps, result = Steps(RowKernels(backend)), KernelTable()
+    steps, result = Steps(backend), KernelTable()
     result.fresh["foreach_add_"] = steps.foreach_add
     result.fresh["sgd_step_"] = steps.sgd
     result.fresh["adam_step_"] = steps.adam
@@ -29,28 +30,34 @@ def table(backend: GeneratedBackend) -> KernelTable:
 class Steps:
     """The three ops, all in place."""
 
-    def __init__(self, rows: RowKernels) -> None:
-        self.rows = rows
+    def __init__(self, backend: GeneratedBackend) -> None:
+        self.backend, self.rows = backend, RowKernels(backend)
+        self.lists = ListKernels(backend)
 
     def run(
-        self, name: str, variant: Any, named: dict[str, Strided], written: Sequence[str],
-        numbers: dict[str, float], steps: Callable[[], tuple[Step, ...]],
+        self, name: str, variant: Any, lists: Mapping[str, Tensors], written: Sequence[str],
+        numbers: dict[str, float], steps: Callable[[], ElementSteps],
     ) -> None:
-        """Work on tensors of one shape, element by element."""
-        tensors = tuple(named.values())
-        floating = floating_of(*tensors)
-        assert floating is not None  # fit() said so
-        self.rows.run(
-            name, variant, tensors, tuple(numbers.values()),
-            lambda: _work(named, written, tuple(numbers), steps(), floating))
+        """Work on lists of tensors, element by element: several parameters in one kernel where
+        their elements lie alike."""
+        members = list(zip(*lists.values(), strict=True))
+        names, values = tuple(lists), tuple(numbers.values())
+        if self.backend.dialect.has_groups and len(members) > 1:
+            members = self.lists.run(
+                name, variant, members, values,
+                lambda: Elements(names, tuple(written), tuple(numbers), steps()))
+        for tensors in members:
+            self.rows.run(
+                name, variant, tensors, values,
+                lambda t=tensors: _work(  # type: ignore[misc]
+                    dict(zip(names, t, strict=True)), written, tuple(numbers), steps()))
 
     def foreach_add(self, tensors: Tensors, value: Any) -> Any:
         """Add a number to every tensor."""
         if not _fit([tensors], value):
             return NotImplemented
-        for t in tensors:
-            self.run("foreach_add", None, {"x": t}, ("x",), {"value": value},
-                     lambda: (StoreRow("x", "x + value"),))
+        self.run("foreach_add", None, {"x": tensors}, ("x",), {"value": value},
+                 lambda: (StoreRow("x", "x + value"),))
         return tuple(tensors)
 
     # ---- stochastic gradient descent ---------------------------------------------------------
@@ -59,19 +66,16 @@ class Steps:
         dampening: float, weight_decay: Any, nesterov: bool, maximize: bool,
     ) -> Any:
         """Gradient descent."""
-        lists = [params, grads, *([momentum_buffers] if momentum else [])]
-        if not _fit(lists, lr, weight_decay):
+        lists = {"p": params, "g": grads, **({"buffer": momentum_buffers} if momentum else {})}
+        if not _fit([*lists.values()], lr, weight_decay):
             return NotImplemented
         numbers = {"lr": lr}
         if weight_decay:
             numbers["decay"] = weight_decay
         if momentum:
             numbers |= {"momentum": momentum, "kept": 1 - dampening}
-        names = ("p", "g", "buffer")[:len(lists)]
         variant = (bool(momentum), bool(weight_decay), nesterov, maximize)
-        for tensors in zip(*lists, strict=True):
-            self.run("sgd_step", variant, dict(zip(names, tensors, strict=True)),
-                     ("p", "buffer"), numbers, lambda: _sgd_steps(*variant))
+        self.run("sgd_step", variant, lists, ("p", "buffer"), numbers, lambda: _sgd_steps(*variant))
         return (*params, *momentum_buffers)
 
     # ---- Adam --------------------------------------------------------------------------------
@@ -80,16 +84,17 @@ class Steps:
         max_exp_avg_sqs: Tensors, steps: Sequence[Any], lr: Any, beta1: Any, beta2: Any,
         eps: float, weight_decay: Any, maximize: bool, decoupled: bool,
     ) -> Any:
-        """Adam and its variants."""
-        lists = [params, grads, exp_avgs, exp_avg_sqs, *(
-            [max_exp_avg_sqs] if max_exp_avg_sqs else [])]
-        if not _fit(lists, lr, beta1, beta2, weight_decay, *steps) or len(steps) != len(params):
+        """Adam and its variants; parameters at the same step together."""
+        lists = {"p": params, "g": grads, "mean": exp_avgs, "square": exp_avg_sqs, **(
+            {"greatest": max_exp_avg_sqs} if max_exp_avg_sqs else {})}
+        if not _fit([*lists.values()], lr, beta1, beta2, weight_decay, *steps) or (
+                len(steps) != len(params)):
             return NotImplemented
-        names = ("p", "g", "mean", "square", "greatest")[:len(lists)]
         variant = (bool(max_exp_avg_sqs), bool(weight_decay), decoupled, maximize)
-        for step, tensors in zip(steps, zip(*lists, strict=True), strict=True):
-            self.run("adam_step", variant, dict(zip(names, tensors, strict=True)),
-                     ("p", "mean", "square", "greatest"),
+        for step in dict.fromkeys(steps):
+            those = {name: [t for t, s in zip(tensors, steps, strict=True) if s == step]
+                     for name, tensors in lists.items()}
+            self.run("adam_step", variant, those, ("p", "mean", "square", "greatest"),
                      _adam_numbers(step, lr, beta1, beta2, eps, weight_decay, decoupled),
                      lambda: _adam_steps(*variant))
         return (*params, *exp_avgs, *exp_avg_sqs, *max_exp_avg_sqs)
@@ -97,8 +102,8 @@ class Steps:
 
 def _sgd_steps(
     has_momentum: bool, has_decay: bool, nesterov: bool, maximize: bool
-) -> tuple[Step, ...]:
-    steps: tuple[Step, ...] = (_gradient(has_decay, maximize),)
+) -> ElementSteps:
+    steps: ElementSteps = (_gradient(has_decay, maximize),)
     way = "grad"
     if has_momentum:
         steps += (Let("moved", "buffer * momentum + grad * kept"), StoreRow("buffer", "moved"))
@@ -114,8 +119,8 @@ def _gradient(has_decay: bool, maximize: bool) -> Let:
 
 def _adam_steps(
     has_greatest: bool, has_decay: bool, decoupled: bool, maximize: bool
-) -> tuple[Step, ...]:
-    steps: tuple[Step, ...] = (
+) -> ElementSteps:
+    steps: ElementSteps = (
         _gradient(has_decay and not decoupled, maximize),
         Let("new_mean", "mean + (grad - mean) * fresh1"), StoreRow("mean", "new_mean"),
         Let("new_square", "square * beta2 + grad * grad * fresh2"),
@@ -153,9 +158,10 @@ def _fit(lists: Sequence[Tensors], *numbers: Any) -> bool:
 
 def _work(
     named: dict[str, Strided], written: Sequence[str], numbers: Sequence[str],
-    steps: tuple[Step, ...], floating: Register,
+    steps: ElementSteps,
 ) -> Work:
     """Every element is a row."""
+    floating: Register = floating_of(*named.values()) or "f32"
     first = next(iter(named.values())).layout
     return Work(
         [Part(name, n, t.layout.offset, tuple(t.layout.strides), ())
