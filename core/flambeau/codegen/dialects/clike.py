@@ -65,8 +65,7 @@ class CLike(Dialect):
                 rounded = float(np.float32(value))
             if math.isinf(rounded):
                 return self._float(rounded, register)
-            text = repr(np.float32(value).item() if float(str(np.float32(value))) != rounded
-                        else float(str(np.float32(value))))
+            text = str(np.float32(value))  # the fewest digits that round to it
         else:
             text = repr(value)
         text = text if any(c in text for c in ".en") else text + ".0"
