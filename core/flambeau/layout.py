@@ -1,7 +1,9 @@
 """Shape, strides and offset: every view is arithmetic on them.
 
 Units are elements, never bytes.  Layouts are immutable and interned as long as the table has
-room, so ``is`` is a fast test and ``==`` the true one.
+room, so ``is`` is a fast test and ``==`` the true one.  Layouts that differ in nothing but the
+offset share their facts and what is remembered of their views: ``x[i]`` for another ``i`` costs
+one addition and one look into the table.
 """
 
 from __future__ import annotations
@@ -9,8 +11,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-INTERNED_AT_MOST: Final = 1 << 16
-MEMO_AT_MOST: Final = 256
+INTERNED: Final = 1 << 13
+REMEMBERED_VIEWS: Final = 256
+_new: Final = object.__new__
+
+
+class Recent(dict[Any, Any]):
+    """A table of bounded size in which a missing key gives None.
+
+    When it holds ``room`` entries they become the older generation, in the place of the last
+    one, and an entry of that generation is taken over when it is asked for: what is in use
+    stays, what is not is gone after two rounds.  ``get`` sees only the younger generation.
+    """
+
+    __slots__ = ("older", "room")
+
+    def __init__(self, room: int) -> None:
+        self.room: int = room
+        self.older: dict[Any, Any] = {}
+
+    def __missing__(self, key: Any) -> Any:
+        found = self.older.get(key)
+        if found is not None:
+            self.remember(key, found)
+        return found
+
+    def remember(self, key: Any, value: Any) -> None:
+        """Add an entry, ageing the others if the table is full."""
+        if len(self) >= self.room:
+            self.older = dict(self)
+            self.clear()
+        self[key] = value
 
 
 class Size(tuple[int, ...]):
@@ -69,37 +100,50 @@ class Layout:
     ndim: int
     numel: int
     is_contiguous: bool
-    memo: dict[Any, Any]  # layouts of views already computed, by (view, arguments)
+    memo: Recent  # views already computed, of the layout at offset 0; shared by all offsets
 
-    def __init__(self, shape: Sequence[int], strides: Sequence[int], offset: int) -> None:
-        self.shape, self.strides, self.offset = Size(shape), tuple(strides), offset
+    def __init__(self, shape: Sequence[int], strides: Sequence[int]) -> None:
+        """The layout at offset 0; :meth:`of` and :meth:`at` give the others."""
+        self.shape, self.strides, self.offset = Size(shape), tuple(strides), 0
         self.ndim = len(self.shape)
         self.numel = product(self.shape)
         self.is_contiguous = self.numel == 0 or _is_dense_in_order(
             self.shape, self.strides, range(self.ndim - 1, -1, -1)
         )
-        self.memo = {}
+        self.memo = Recent(REMEMBERED_VIEWS)
 
     @staticmethod
     def of(shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> Layout:
         """The layout with these numbers."""
         key = (tuple(shape), tuple(strides), offset)
-        found = _interned.get(key)
+        found: Layout | None = _interned[key]
         if found is None:
-            if len(_interned) >= INTERNED_AT_MOST:
-                _interned.clear()
-            found = _interned.setdefault(key, Layout(*key))
+            if offset:
+                return Layout.of(key[0], key[1]).at(offset)
+            found = Layout(shape, strides)
+            _interned.remember(key, found)
         return found
 
     @staticmethod
     def contiguous(shape: Sequence[int]) -> Layout:
         """The row-major layout of a new tensor."""
         key = tuple(shape)
-        found = _contiguous.get(key)
+        found: Layout | None = _contiguous[key]
         if found is None:
-            if len(_contiguous) >= INTERNED_AT_MOST:
-                _contiguous.clear()
-            found = _contiguous[key] = Layout.of(key, contiguous_strides(key))
+            found = Layout.of(key, contiguous_strides(key))
+            _contiguous.remember(key, found)
+        return found
+
+    def at(self, offset: int) -> Layout:
+        """The same shape and strides at another offset."""
+        key = (self.shape, self.strides, offset)
+        found: Layout | None = _interned[key]
+        if found is None:
+            found = _new(Layout)
+            found.shape, found.strides, found.offset = key
+            found.ndim, found.numel = self.ndim, self.numel
+            found.is_contiguous, found.memo = self.is_contiguous, self.memo
+            _interned.remember(key, found)
         return found
 
     def __eq__(self, other: object) -> bool:
@@ -131,14 +175,11 @@ class Layout:
         """Whether two indices may name one element (an expanded dimension, for example)."""
         if self.numel <= 1 or self.is_contiguous:
             return False
-        reach = 0
-        for d in self.order():
-            if self.shape[d] == 1:
-                continue
-            if self.strides[d] <= reach:
-                return True
-            reach += (self.shape[d] - 1) * self.strides[d]
-        return False
+        overlaps: bool | None = self.memo[_OVERLAPS]
+        if overlaps is None:
+            overlaps = _overlaps(self.shape, self.strides, self.order())
+            self.memo.remember(_OVERLAPS, overlaps)
+        return overlaps
 
     def span(self) -> int:
         """Number of elements from the storage's start to the last one in use."""
@@ -207,11 +248,12 @@ class Layout:
             raise IndexError(
                 f"index {index} is out of bounds for dimension {dim} with size {size}"
             )
-        return Layout.of(
-            self.shape[:dim] + self.shape[dim + 1 :],
-            self.strides[:dim] + self.strides[dim + 1 :],
-            self.offset + (index % size) * self.strides[dim],
-        )
+        key = ("select", dim)
+        first: Layout | None = self.memo[key]
+        if first is None:
+            first = Layout.of(_without(self.shape, dim), _without(self.strides, dim))
+            self.memo.remember(key, first)
+        return first.at(self.offset + index % size * self.strides[dim])
 
     def slice(self, dim: int, start: int | None, stop: int | None, step: int = 1) -> Layout:
         """Take ``start:stop:step`` of one dimension; the step must be positive."""
@@ -220,12 +262,16 @@ class Layout:
         size = self.shape[dim]
         start, stop, _ = slice(start, stop, 1).indices(size)
         count = max(0, (stop - start + step - 1) // step)
+        key = ("slice", dim, count, step)
+        first: Layout | None = self.memo[key]
+        if first is None:
+            first = Layout.of(
+                (*self.shape[:dim], count, *self.shape[dim + 1 :]),
+                (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :]),
+            )
+            self.memo.remember(key, first)
         # An empty slice past the end keeps PyTorch's offset: start is clamped to the size.
-        return Layout.of(
-            (*self.shape[:dim], count, *self.shape[dim + 1 :]),
-            (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :]),
-            self.offset + start * self.strides[dim],
-        )
+        return first.at(self.offset + start * self.strides[dim])
 
     def unsqueeze(self, dim: int) -> Layout:
         """Insert a dimension of size 1 (``0 <= dim <= ndim``)."""
@@ -385,6 +431,21 @@ def _is_dense_in_order(shape: Size, strides: Sequence[int], order: Iterable[int]
     return True
 
 
+def _overlaps(shape: Size, strides: Sequence[int], order: Iterable[int]) -> bool:
+    reach = 0
+    for d in order:
+        if shape[d] == 1:
+            continue
+        if strides[d] <= reach:
+            return True
+        reach += (shape[d] - 1) * strides[d]
+    return False
+
+
+def _without(numbers: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    return (*numbers[:dim], *numbers[dim + 1 :])
+
+
 def _view_strides(
     shape: Sequence[int], strides: Sequence[int], new: Sequence[int]
 ) -> tuple[int, ...] | None:
@@ -409,5 +470,6 @@ def _view_strides(
     return tuple(result) if at == -1 else None
 
 
-_interned: dict[tuple[tuple[int, ...], tuple[int, ...], int], Layout] = {}
-_contiguous: dict[tuple[int, ...], Layout] = {}
+_OVERLAPS: Final = "overlaps_itself"
+_interned: Final = Recent(INTERNED)
+_contiguous: Final = Recent(INTERNED)

@@ -91,6 +91,8 @@ class Op:
     inplace: bool = False
     out: bool = True
     is_random: bool = False
+    is_absolute: bool = False
+    """View: whether the offset of the result does not move with the offset of the layout."""
     template: str = "general"
     fast: dict[Kind, tuple[Callable[..., Any], Kind]] = field(default_factory=dict)
     """Per kind of inputs: the fresh kernel and the kind of its result (filled at first use)."""
@@ -150,7 +152,9 @@ def view(schema: str, *, doc: str, rule: Rule, **facts: Any) -> OpFunction:
     """Register an op whose result shares its input's storage.
 
     Args:
-        rule: ``rule(layout, *arguments) -> Layout``, the arguments after the tensor.
+        rule: ``rule(layout, *arguments) -> Layout``, the arguments after the tensor.  It is called
+            for the layout at offset 0, and what it gives moves with the offset: unless
+            ``is_absolute=True``, for arguments that name a place in the storage.
     """
     return _register("view", schema, doc, "view", rule=rule, out=False, **facts)
 
@@ -241,20 +245,20 @@ def _source(op: Op, name: str) -> Saved:
 
 
 def apply_view_rule(op: Op, layout: Layout, arguments: tuple[Any, ...]) -> Layout:
-    """The layout of a view, remembered with the layout it was made from."""
-    from flambeau.layout import MEMO_AT_MOST
-
+    """The layout of a view, remembered for all offsets of the layout it is made from."""
+    assert op.rule is not None
+    if op.is_absolute:
+        absolute: Layout = op.rule(layout, *arguments)
+        return absolute
     key = (op.name, arguments)
     try:
-        found: Layout | None = layout.memo.get(key)
+        found: Layout | None = layout.memo[key]
     except TypeError:  # unhashable, a list among the arguments
         arguments = tuple(tuple(a) if isinstance(a, list) else a for a in arguments)
         key = (op.name, arguments)
-        found = layout.memo.get(key)
+        found = layout.memo[key]
     if found is None:
-        assert op.rule is not None
-        result: Layout = op.rule(layout, *arguments)
-        if len(layout.memo) >= MEMO_AT_MOST:
-            layout.memo.clear()
-        layout.memo[key] = found = result
-    return found
+        found = op.rule(layout.at(0), *arguments)
+        assert found is not None
+        layout.memo.remember(key, found)
+    return found.at(layout.offset + found.offset) if layout.offset else found

@@ -16,7 +16,7 @@ from typing import Any, Final
 from flambeau import dispatch, modes
 from flambeau.autograd import inplace, node
 from flambeau.autograd.grad_mode import MODE
-from flambeau.registry import Op
+from flambeau.registry import Op, apply_view_rule
 from flambeau.schema import Argument
 from flambeau.tensor import Tensor
 from flambeau.typecheck import NUMBERS
@@ -88,7 +88,7 @@ def _compile(op: Op, function: Any, source: str) -> None:
         "MODE": MODE, "Tensor": Tensor, "new": object.__new__, "call": dispatch.call,
         "operate": operate, "call_out": dispatch.call_out, "call_view": dispatch.call_view,
         "call_inplace": inplace.call_inplace, "save_output": node.save_output,
-        "Node": op.node_class, "renamed": renamed,
+        "Node": op.node_class, "view_of": apply_view_rule, "renamed": renamed,
         "DEFAULTS": [a.default for a in op.schema.arguments],
     })
     exec(compile(source, f"<flambeau {function.__name__}>", "exec"), scope)
@@ -192,17 +192,32 @@ def _view(op: Op) -> str:
 def {op.name}({_signature(op, out=False)}):
 {prologue}
   try:
-    base = {first}._base
-    if not ACTIVE and not ({first} if base is None else base)._requires_grad:
-      layout = ({first}._layout or {first}.layout_()).memo.get(("{op.name}", {arguments}))
-      if layout is not None:
-        out_ = new(Tensor)
-        out_._native, out_._kind = None, {first}._kind
-        out_._storage = storage = {first}._storage
-        out_._layout, out_._base = layout, {first} if base is None else base
-        out_._fn = out_._grad = out_._extra = None
-        out_._requires_grad, out_._seen = False, storage.version
-        return out_
+    if not ACTIVE:
+      base = {first}._base
+      root = {first} if base is None else base
+      if root._requires_grad and base is not None: {first}._refresh_history()
+      held = {first}._layout or {first}.layout_()
+      layout = held.memo.get(("{op.name}", {arguments}))
+      if layout is None:
+        layout = view_of(OP, held, {arguments})
+      elif held.offset:
+        layout = layout.at(held.offset + layout.offset)
+      out_ = new(Tensor)
+      out_._native, out_._kind, out_._layout = None, {first}._kind, layout
+      out_._storage = storage = {first}._storage
+      out_._grad = out_._extra = None
+      if root._requires_grad:
+        if MODE.enabled and {first}._requires_grad:
+          kind = {first}._kind
+{_record(op, (first,), "layout.shape")}
+          out_._base, out_._seen = root, storage.version
+        else:
+          out_._requires_grad, out_._fn = False, None
+          out_._base, out_._seen = None, 0
+      else:
+        out_._requires_grad, out_._fn = False, None
+        out_._base, out_._seen = root, storage.version
+      return out_
   except (TypeError, AttributeError):
     pass
   return call_view(OP, {first}, {arguments})
@@ -316,8 +331,12 @@ def _indent(text: str, by: int = 2) -> str:
     return "\n".join(" " * by + line if line.strip() else line for line in text.split("\n"))
 
 
-def _record(op: Op, tensors: tuple[str, ...]) -> str:
-    """Statements that make the node of a call of these tensor arguments."""
+def _record(op: Op, tensors: tuple[str, ...], shape: str = "native.shape") -> str:
+    """Statements that make the node of a call of these tensor arguments.
+
+    Args:
+        shape: what gives the shape of the result.
+    """
     if not op.is_differentiable:
         return "          out_._requires_grad = False"
     saved, versions = [], []
@@ -349,7 +368,7 @@ def _record(op: Op, tensors: tuple[str, ...]) -> str:
           node.edges = ({edges},)
           node.saved = ({"".join(s + ", " for s in saved)})
           node.versions = ({"".join(v + ", " for v in versions)})
-          node.kind, node.shape, node.hooks = kind, native.shape, None
+          node.kind, node.shape, node.hooks = kind, {shape}, None
           out_._requires_grad, out_._fn = True, node"""
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from flambeau.layout import (
     Layout,
+    Recent,
     Size,
     broadcast_shapes,
     contiguous_strides,
@@ -16,6 +17,7 @@ from flambeau.layout import (
     wrap_dim,
     wrap_dims,
 )
+from flambeau.registry import OPS, apply_view_rule
 
 BASE = np.arange(4096)
 
@@ -102,6 +104,38 @@ def test_expand_overlaps_itself() -> None:
 def test_contiguous_layouts_are_interned() -> None:
     assert Layout.contiguous((2, 3)) is Layout.contiguous((2, 3))
     assert Layout.of((2, 3), (3, 1)) is Layout.contiguous((2, 3))
+
+
+def test_layouts_at_other_offsets_are_interned_and_share_their_views() -> None:
+    rows = Layout.contiguous((5, 2, 3))
+    assert rows.select(0, 4) is rows.select(0, -1) is rows.select(0, 0).at(24)
+    assert rows.select(0, 3).select(0, 1) is Layout.of((3,), (1,), 21)
+    assert rows.slice(0, 1, 3) == Layout.of((2, 2, 3), (6, 3, 1), 6)
+    assert rows.select(0, 1).memo is rows.select(0, 2).memo
+    assert rows.expand((5, 2, 3)).at(2).overlaps_itself() is False
+    assert Layout.of((2, 2), (0, 1), 7).overlaps_itself() is True
+
+
+def test_a_table_forgets_what_is_not_used() -> None:
+    table = Recent(room=2)
+    for key in range(6):
+        table.remember(key, key)
+    assert table.keys() | table.older.keys() == {2, 3, 4, 5} and table[0] is None
+    for key in range(6, 12):
+        table.remember(key, key)
+        assert table[5] == 5
+    assert len(table) <= 2 and len(table.older) <= 2
+
+
+def test_views_of_a_layout_are_remembered_for_all_its_offsets() -> None:
+    rows = Layout.contiguous((4, 6))
+    op = OPS["view"]
+    folded = [apply_view_rule(op, rows.select(0, i), ((2, 3),)) for i in (0, 3)]
+    assert folded == [Layout.of((2, 3), (3, 1), 0), Layout.of((2, 3), (3, 1), 18)]
+    part = apply_view_rule(OPS["slice_dim"], rows.select(0, 2), (0, 1, 4, 1))
+    assert part == Layout.of((3,), (1,), 13)
+    placed = apply_view_rule(OPS["as_strided_view"], rows.select(0, 2), ((2,), (1,), 5))
+    assert placed.offset == 5  # an offset given by hand does not move
 
 
 def test_channels_last() -> None:

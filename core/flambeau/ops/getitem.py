@@ -19,7 +19,7 @@ import numpy as np
 from flambeau import dtypes, modes
 from flambeau.autograd.grad_mode import MODE
 from flambeau.construct import as_tensor
-from flambeau.layout import MEMO_AT_MOST, Layout
+from flambeau.layout import Layout
 from flambeau.ops.advanced import Indices, check_mask, index_put_, mask_of
 from flambeau.ops.advanced import index as index_op
 from flambeau.ops.create import full
@@ -59,7 +59,12 @@ def getitem(self: Tensor, index: Any) -> Tensor:
                 taken = _taken(self, index)
                 if taken is not None:
                     return taken
-            layout = self._layout.memo.get(key)  # type: ignore[union-attr]
+            held: Layout = self._layout  # type: ignore[assignment]
+            layout: Layout | None = held.memo.get(key)
+            if layout is None:
+                layout = None if key is None else _layout_at(held, key, index)
+            elif held.offset:
+                layout = layout.at(held.offset + layout.offset)
             if layout is not None:
                 view = _new(Tensor)
                 view._native, view._kind, view._layout = None, self._kind, layout
@@ -76,6 +81,26 @@ def getitem(self: Tensor, index: Any) -> Tensor:
             return select(self, 0, index)  # type: ignore[no-any-return]
     view, indices = _select(self, index)
     return index_op(view, indices) if indices else view
+
+
+def _layout_at(held: Layout, key: Any, index: Any) -> Layout | None:
+    """The view's layout by arithmetic on integers and slices; None if there is more to an index."""
+    layout, dim = held, 0
+    try:
+        for item in index if index.__class__ is tuple else (index,):
+            if item.__class__ is int:
+                layout = layout.select(dim, item)
+            elif item.__class__ is slice:
+                step = item.step
+                layout = layout.slice(dim, item.start, item.stop, 1 if step is None else step)
+                dim += 1
+            else:
+                return None
+    except (IndexError, ValueError):  # what names the dimension of the tensor is found there
+        return None
+    if not held.offset:
+        held.memo.remember(key, layout)
+    return layout
 
 
 def _taken(self: Tensor, index: Any) -> Tensor | None:
@@ -212,15 +237,12 @@ def _select(self: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
         steps = [(slice_dim, 0, None, None, 1)]
     if _ACTIVE or (MODE.enabled and self.requires_grad):
         return _compose(self, steps, indices), indices
-    layout = self.layout_()
-    memo = layout.memo
+    held = layout = self.layout_()
     for step, *arguments in steps:
         layout = step.op.rule(layout, *arguments)
     key = _memo_key(index) if not indices else None
-    if key is not None:
-        if len(memo) >= MEMO_AT_MOST:
-            memo.clear()
-        memo[key] = layout
+    if key is not None and not held.offset:
+        held.memo.remember(key, layout)
     return _share(self, layout), indices
 
 

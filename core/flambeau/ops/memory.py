@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from typing import Any, Final
+from typing import Any
 
 from flambeau import dispatch, dtypes, modes
 from flambeau.autograd.grad_mode import MODE
@@ -62,17 +62,7 @@ def is_plain_target(t: Tensor) -> bool:
     if MODE.enabled and (t._requires_grad or (base is not None and base._requires_grad)):
         return False
     layout = t._layout
-    if layout is None:
-        return True
-    if layout.is_contiguous:
-        return True
-    overlaps = layout.memo.get(_OVERLAPS)
-    if overlaps is None:
-        overlaps = layout.memo[_OVERLAPS] = layout.overlaps_itself()
-    return not overlaps
-
-
-_OVERLAPS: Final = ("overlaps_itself",)
+    return layout is None or layout.is_contiguous or not layout.overlaps_itself()
 
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:

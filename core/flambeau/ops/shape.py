@@ -507,7 +507,7 @@ def _as_strided_grad(
 as_strided_view = view(
     "as_strided_view(Tensor self, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
     doc="A view of the storage with strides given by hand.",
-    rule=_as_strided_rule, dtypes="all", namespaces=("_internal",),
+    rule=_as_strided_rule, is_absolute=True, dtypes="all", namespaces=("_internal",),
     derivatives={"self": _as_strided_grad},
     samples=lambda make: iter([
         sample(make(3, 4), (2, 2), (4, 1), 1), sample(make(6), (2, 3), (3, 1)),
