@@ -217,79 +217,93 @@ class PointwiseKernel:
     # ---- any arguments -------------------------------------------------------------------------
     def any_fresh(self, *inputs: Any, **attributes: Any) -> Any:
         """A new tensor."""
-        by_default = not attributes
-        attributes = self.defaults | attributes
-        values = (*inputs, *attributes.values()) if attributes else inputs
-        first = next((x for x in values if x.__class__ is Strided), None)
-        if first is None:
+        key, buffers = self.key(inputs, attributes)
+        if not buffers:
             return NotImplemented
         backend = self.backend
-        index = backend.index_of(first.buffer)
-        key = (*self.keys(inputs, {} if by_default else attributes), index)
-        plan = self.plans.get(key)
+        index = backend.index_of(buffers[0])
+        key.append(index)
+        plan = self.plans.get(found := tuple(key))
         if plan is None:
-            plan = self.fresh_plan(key, values, dict(zip(self.names, inputs, strict=True))
-                                   | attributes, index)
+            plan = self.fresh_plan(found, inputs, attributes, index)
             if plan is None:
                 return NotImplemented
-            if by_default and all(i >= len(inputs) for i, _, _ in plan.numbers):
-                plan = plan._replace(
-                    scalars=(*plan.scalars, *_packed(plan, values)), numbers=())
-            _remember(self.plans, key, plan)
         buffer = backend.alloc(plan.nbytes, index)
         if plan.groups:
             backend.launch(plan.handle, plan.groups, [
-                buffer, *[x.buffer for x in values if x.__class__ is Strided], *plan.scalars,
-                *_packed(plan, values)], index)
+                buffer, *buffers, *plan.scalars, *self.numbers(plan, inputs, attributes)], index)
         return Strided(buffer, plan.out, plan.layout)
 
     def any_out(self, out: Strided, *inputs: Any, **attributes: Any) -> Any:
         """Write into a tensor."""
-        attributes = self.defaults | attributes
-        values = (*inputs, *attributes.values()) if attributes else inputs
+        key, buffers = self.key(inputs, attributes)
         index = self.backend.index_of(out.buffer)
-        key = (*self.keys(inputs, attributes), id(out.layout), out.dtype, index)
-        plan = self.out_plans.get(key)
+        key += (id(out.layout), out.dtype, index)
+        plan = self.out_plans.get(found := tuple(key))
         if plan is None:
-            arguments = dict(zip(self.names, inputs, strict=True)) | attributes
+            arguments = self.arguments(inputs, attributes)
             text = self.text(arguments)
             if text is None or (self.is_composite and not _fits(out, text, arguments)):
                 return NotImplemented
             plan = self.plan(text, arguments, out.dtype, out.layout, index)
-            _remember(self.out_plans, key, plan)
+            _remember(self.out_plans, found, plan)
         if plan.groups:
             self.backend.launch(plan.handle, plan.groups, [
-                out.buffer, *[x.buffer for x in values if x.__class__ is Strided],
-                *plan.scalars, *_packed(plan, values)], index)
+                out.buffer, *buffers, *plan.scalars, *self.numbers(plan, inputs, attributes)],
+                index)
         return None
 
-    def keys(self, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> list[Any]:
-        """What a plan depends on."""
-        keys: list[Any] = []
+    def key(
+        self, inputs: Sequence[Any], attributes: Mapping[str, Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """What a plan depends on, and the buffers."""
+        key: list[Any] = []
+        buffers = []
         for x in inputs:
             if x.__class__ is Strided:
-                keys += (id(x.layout), x.dtype)
+                key += (id(x.layout), x.dtype)
+                buffers.append(x.buffer)
             else:
-                keys += (x.__class__, not x)
+                key += (x.__class__, not x)
         for name, x in attributes.items():
-            keys.append(name)
-            keys.append(x if name in self.constants else (x.__class__, x == 1))
-        return keys
+            key += (name, x if name in self.constants else x.__class__, x == 1)
+        return key, buffers
+
+    def arguments(self, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """By name, those left out included."""
+        return {**dict(zip(self.names, inputs, strict=True)), **self.defaults, **attributes}
+
+    def numbers(
+        self, plan: Plan, inputs: Sequence[Any], attributes: Mapping[str, Any]
+    ) -> Sequence[Any]:
+        """The numbers among the arguments, as a kernel takes them."""
+        if not plan.numbers:
+            return ()
+        if len(attributes) < len(self.defaults):
+            attributes = {**self.defaults, **attributes}
+        return _packed(plan, (*inputs, *attributes.values()))
 
     # ---- planning ----------------------------------------------------------------------------
     def fresh_plan(
-        self, key: tuple[Any, ...], values: Sequence[Any], arguments: dict[str, Any], index: int
+        self, key: tuple[Any, ...], inputs: Sequence[Any], attributes: Mapping[str, Any], index: int
     ) -> Plan | None:
-        """The plan of a call whose result's dtype follows from the arguments."""
+        """The plan of a call whose result's dtype follows from the arguments; None elsewhere."""
         if key in self.declined:
             return None
-        tensors = [x for x in values if isinstance(x, Strided)]
+        arguments = self.arguments(inputs, attributes)
+        tensors = [x for x in arguments.values() if isinstance(x, Strided)]
         text = self.text(arguments)
         result = None if text is None else result_dtype(text, arguments)
         if text is None or result is None:
             _remember(self.declined, key, tuple(x.layout for x in tensors))
             return None
-        return self.plan(text, arguments, result, result_layout(tensors), index)
+        plan = self.plan(text, arguments, result, result_layout(tensors), index)
+        if not attributes and all(i >= len(inputs) for i, _, _ in plan.numbers):
+            # Attributes that were left out are the same each time.
+            plan = plan._replace(scalars=(*plan.scalars, *_packed(plan, [*arguments.values()])),
+                                 numbers=())
+        _remember(self.plans, key, plan)
+        return plan
 
     def text(self, arguments: dict[str, Any]) -> str | None:
         """The formula for some arguments, None if it does not hold for them."""
