@@ -111,7 +111,7 @@ def run_primitive(op: Op, args: tuple[Any, ...]) -> Any:
     kind = kind_of(place, plan.results[0].dtype)
     kernels = kind.backend.kernels
     fresh = kernels.fresh.get(op.name)
-    if fresh is not None:
+    if fresh is not None and not _has_half_and_number(kind, plan.inputs):
         given: Any = natives_of(plan.inputs) or (
             tuple(plan.results[0].shape), plan.results[0].dtype
         )
@@ -132,6 +132,12 @@ def run_primitive(op: Op, args: tuple[Any, ...]) -> Any:
     if lacking is not None:
         return fallback.run_on_host(op, args, place, lacking)
     return outs if len(outs) > 1 else outs[0]
+
+
+def _has_half_and_number(kind: Kind, inputs: Sequence[Any]) -> bool:
+    """Whether a number meets 16-bit floats, to which a library's own promotion may round it."""
+    return kind.dtype.itemsize == 2 and kind.dtype.category == 2 and any(
+        x.__class__ is float or x.__class__ is int for x in inputs)
 
 
 def run_kernel(op: Op, kind: Kind, outs: tuple[Tensor, ...], plan: Plan) -> str | None:

@@ -41,6 +41,23 @@ def out_form(ufunc: Function) -> Callable[..., None]:
     return kernel
 
 
+def scaling(ufunc: Function) -> Callable[..., None]:
+    """The ``out`` form of a product or quotient: 16-bit floats times a number in single precision.
+
+    PyTorch keeps the number in single precision there and rounds the result once; NumPy would
+    round the number first.
+    """
+    plain = out_form(ufunc)
+
+    def kernel(out: Any, a: Any, b: Any) -> None:
+        if out.itemsize == 2 and is_real(out) and (b.__class__ is float or b.__class__ is int):
+            out[...] = ufunc(a.astype(np.float32), np.float32(b))
+        else:
+            plain(out, a, b)
+
+    return kernel
+
+
 def register(table: KernelTable, functions: Mapping[str, Function]) -> None:
     """Functions as kernels of primitives: called with ``out`` last, or without it."""
     for name, function in functions.items():

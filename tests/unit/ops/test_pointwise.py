@@ -18,6 +18,23 @@ def values(t: fb.Tensor) -> list:
     return t.tolist()
 
 
+# ---- 16-bit floats -----------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("factor", [0.1, -2.7, 1e-3, 3, 2049, 1e5])
+def test_a_number_scales_16_bit_floats_without_being_rounded_to_them(dtype, factor) -> None:
+    torch = pytest.importorskip("torch")
+    x = (np.random.default_rng(0).standard_normal(500) * 30).astype(np.float16)
+    ours, theirs = fb.tensor(x).to(getattr(fb, dtype)), torch.tensor(x).to(getattr(torch, dtype))
+    for got, expected in (
+        (ours * factor, theirs * factor), (factor * ours, factor * theirs),
+        (ours / factor, theirs / factor),
+        (ours.clone().mul_(factor), theirs.clone().mul_(factor)),
+        (ours.clone().div_(factor), theirs.clone().div_(factor)),
+    ):
+        assert got.dtype is ours.dtype
+        assert np.array_equal(got.float().numpy(), expected.float().numpy())
+
+
 # ---- integers ----------------------------------------------------------------------------------
 def test_integers_wrap_around_as_in_c() -> None:
     top = fb.tensor([2**31 - 1], dtype=fb.int32)

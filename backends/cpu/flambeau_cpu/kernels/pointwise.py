@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from flambeau.backend import KernelTable
-from flambeau_cpu.elementwise import binary, override, register, swapped
+from flambeau_cpu.elementwise import binary, override, register, scaling, swapped
 from flambeau_cpu.erf import erf
 
 kernels = KernelTable()
@@ -63,10 +63,12 @@ def check_divisor(a: Any, b: Any) -> None:
 register(kernels, {
     "neg": np.negative, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin,
     "cos": np.cos, "tanh": np.tanh, "log1p": np.log1p, "expm1": np.expm1, "floor": np.floor,
-    "round_half_even": _round, "add": np.add, "sub": np.subtract, "mul": np.multiply,
-    "true_divide": np.true_divide, "maximum": np.maximum, "minimum": np.minimum,
+    "round_half_even": _round, "add": np.add, "sub": np.subtract,
+    "maximum": np.maximum, "minimum": np.minimum,
     "atan2": np.arctan2, "sign": _sign, "abs": np.absolute, "erf": erf,
 })
+kernels.register("mul", fresh=np.multiply)(scaling(np.multiply))
+kernels.register("true_divide", fresh=np.true_divide)(scaling(np.true_divide))
 kernels.register("pow", fresh=_pow)(_pow_out)
 register(kernels, {"remainder": _remainder})
 
