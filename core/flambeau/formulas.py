@@ -21,22 +21,3 @@ def for_reals(text: str) -> Formula:
 def for_floats(text: str) -> Formula:
     """Where all tensors are floating."""
     return lambda **arguments: text if set(_categories(arguments)) == {2} else None
-
-
-def for_quotients(text: str) -> Formula:
-    """Where all tensors are floating, or are integers divided by a number: whether a tensor has a
-    divisor of 0 can only be known by looking at it.
-
-    Raises:
-        RuntimeError: (from the formula) for integers divided by the number 0.
-    """
-
-    def formula(**arguments: Any) -> str | None:
-        kinds, divisor = set(_categories(arguments)), arguments["other"]
-        if kinds == {1} and not hasattr(divisor, "dtype"):
-            if divisor == 0:
-                raise RuntimeError("ZeroDivisionError")
-            return text
-        return text if kinds == {2} else None
-
-    return formula

@@ -73,8 +73,9 @@ class Op:
     formula: str | Callable[..., str | None] | None = None
     """Scalar formula of a pointwise op, over the names of the schema.  That of a composite may be a
     function of its arguments, natives and plain values: it gives the text, or None where the
-    formula does not hold or the call is to be refused.  It may look at dtypes and shapes, at
-    whether a number is zero, and at the values of arguments that are no numbers."""
+    formula does not hold or the call is to be refused.  It may look at dtypes and shapes, and at
+    the values of arguments that are no numbers.  For ops of the templates "unary" and "binary" the
+    dtype must decide: what took one call of a dtype is given all of them."""
     reduction: str | None = None
     """Reduction formula."""
     derivatives: dict[str, Derivative] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
-from flambeau.formulas import for_floats, for_quotients, for_reals
+from flambeau.formulas import for_floats, for_reals
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import (
     abs,
@@ -141,7 +141,7 @@ def _no_gradient(g: Tensor) -> Any:
 
 @composite(
     "floor_divide(Operand self, Operand other) -> Tensor",
-    formula=for_quotients("floor_divide(self, other)"), template="binary",
+    formula=for_floats("floor_divide(self, other)"), template="binary",
     dtypes="real", inplace=True,
     derivatives={"self": _no_gradient, "other": _no_gradient}, aliases=("__floordiv__",),
     samples=binary(0.5, 2), errors=broadcast_errors,
@@ -162,7 +162,7 @@ def floor_divide(self: Any, other: Any) -> Any:
 
 @composite(
     "trunc_divide(Operand self, Operand other) -> Tensor",
-    formula=for_quotients("trunc_divide(self, other)"), template="binary",
+    formula=for_floats("trunc_divide(self, other)"), template="binary",
     namespaces=("_internal",),
     dtypes="real", derivatives={"self": _no_gradient, "other": _no_gradient},
     samples=binary(0.5, 2), errors=broadcast_errors,
@@ -204,7 +204,7 @@ def _exact_quotient(self: Any, other: Any, rest: Tensor, compute: dtypes.dtype) 
 
 @composite(
     "fmod(Tensor self, Operand other) -> Tensor",
-    formula=for_quotients("fmod(self, other)"), template="binary", dtypes="real", inplace=True,
+    formula=for_floats("fmod(self, other)"), template="binary", dtypes="real", inplace=True,
     derivatives={"self": lambda g: g,
                  "other": lambda g, self, other: -g * trunc_divide(self, other)},
     samples=binary(0.7, 2), errors=broadcast_errors,

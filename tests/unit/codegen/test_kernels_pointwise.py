@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from kernel_device import Device
+from kernel_device import Device, opencl_backend
 from recorder import GPU, Recorder
 
 from flambeau.backend import Layout, Strided, dtypes
@@ -168,14 +169,14 @@ def test_calls_that_are_left_to_the_decomposition(
     assert recorder.launches == 0
 
 
-def test_integers_are_not_divided_by_the_number_zero() -> None:
+@pytest.mark.parametrize("op", ["floor_divide", "fmod", "trunc_divide"])
+def test_a_kernel_takes_all_calls_of_a_kind_or_none(op: str) -> None:
+    """What took two integers once is called for all integers: divisors must be looked at."""
     recorder = Recorder("recorder", OpenCL(), GPU)
     x = native(I32, 3)
-    for op in ("floor_divide", "fmod", "trunc_divide"):
-        assert recorder.kernels.fresh[op](x, 2) is not NotImplemented
-        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-            recorder.kernels.fresh[op](x, 0)
-    assert recorder.launches == 3
+    for other in (x, 2, 0):
+        assert recorder.kernels.fresh[op](x, other) is NotImplemented
+    assert isinstance(recorder.kernels.fresh[op](native(F32, 3), 2), Strided)
 
 
 @pytest.mark.parametrize("op", [
@@ -281,6 +282,29 @@ def test_parameters_are_those_of_the_text(dialect: Any) -> None:
         "number_s", "number_z_re", "number_z_im"]
     for parameter in source.parameters:
         assert parameter.name in source.text
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 255, 256, 257, 1000, 1024])
+def test_several_elements_per_item(n: int) -> None:
+    backend = opencl_backend()
+    traits = replace(backend.traits(0), group_size=64, per_item=4)
+    backend.traits = lambda index: traits
+    device = Device(backend)
+    x = numbers(n)
+    out = device.put(x)
+    np.testing.assert_array_equal(device.run("add", x, numbers(1)), x + numbers(1))
+    backend.kernels.out["mul"](out, out, out)
+    np.testing.assert_array_equal(device.get(out), x * x)
+    np.testing.assert_array_equal(device.run("neg", numbers(n, 4).T[1:]), -numbers(n, 4).T[1:])
+
+
+@pytest.mark.parametrize("dialect", DIALECTS[1:], ids=lambda d: d.name)
+def test_several_elements_are_read_before_one_is_written(dialect: Any) -> None:
+    text = spec(per_item=4).source(dialect).text
+    whole, rest = text.split("for (")
+    assert whole.rindex("in_a[") < whole.index("out[")
+    assert whole.count("out[p_") == 4
+    assert rest.count("out[p_") == 1
 
 
 def test_group_sizes_stand_in_the_text() -> None:

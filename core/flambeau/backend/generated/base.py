@@ -23,6 +23,9 @@ class Traits:
     lanes: int = 1
     """How many items of a group share one reduction, scan or sort: a power of 2; 1 where an item
     does best alone, as on a CPU, and always without groups."""
+    per_item: int = 1
+    """Elements that an item of a pointwise kernel handles where memory is walked in order: more
+    than 1 keeps more reads under way on some GPUs."""
     units: int = 1
     """Groups that run at once, roughly: less work than that is spread thinner."""
     buffers: int = 32

@@ -183,7 +183,7 @@ class PointwiseKernel:
                 if groups:
                     launch(handle, groups, [buffer, source, b.buffer, *scalars], index)
                 return Strided(buffer, out, layout)
-            plan = find((id(held), a.dtype, b.__class__, not b, index))
+            plan = find((id(held), a.dtype, b.__class__, index))
             if plan is None or len(plan.numbers) != 1 or plan.numbers[0][2]:
                 return general(a, b)
             handle, groups, scalars, ((_, pack, _),), out, layout, nbytes, _ = plan
@@ -264,7 +264,7 @@ class PointwiseKernel:
                 key += (id(x.layout), x.dtype)
                 buffers.append(x.buffer)
             else:
-                key += (x.__class__, not x)
+                key.append(x.__class__)
         for name, x in attributes.items():
             key += (name, x if name in self.constants else x.__class__, x == 1)
         return key, buffers
@@ -334,10 +334,12 @@ class PointwiseKernel:
             (o, walk.sizes, s) for o, s in zip(offsets, walk.strides, strict=True)])
         counts = self.name == "arange_steps"
         shape = _steps(walk.strides)
-        size = self.backend.traits(index).group_size
+        traits = self.backend.traits(index)
+        size, is_linear = traits.group_size, len(walk.sizes) == 1 and not counts
+        per_item = traits.per_item if is_linear and self.backend.dialect.has_groups else 1
         spec = Pointwise(
             self.name, text, tuple(inputs.values()), out, floating, integer, shape, register,
-            size, counts)
+            size, counts, per_item)
         handle = self.backend.program(spec, lambda: spec.source(self.backend.dialect), index)
         strides = [
             s for steps, marks in zip(walk.strides, shape, strict=True)
@@ -347,9 +349,9 @@ class PointwiseKernel:
             for i, (name, x) in enumerate(arguments.items())
             if name in inputs and not isinstance(x, Strided))
         return Plan(
-            handle, -(-layout.numel // size), (layout.numel, *offsets, *walk.sizes[1:], *strides),
-            numbers, out, layout, layout.span() * out.itemsize,
-            (layout, *(x.layout for x in tensors)))
+            handle, -(-layout.numel // (size * per_item)),
+            (layout.numel, *offsets, *walk.sizes[1:], *strides), numbers, out, layout,
+            layout.span() * out.itemsize, (layout, *(x.layout for x in tensors)))
 
 
 def _remember(plans: dict[tuple[Any, ...], Any], key: tuple[Any, ...], plan: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flambeau.codegen.block import Kernel, KernelSource, Value, real
@@ -38,6 +39,9 @@ class Pointwise:
             known, and "?" for those given as arguments.
         index: type of indices.
         group_size: work items per group.
+        counts: whether the formula knows the number of the element.
+        per_item: elements that an item handles, if there is at most one dimension; neighbouring
+            items handle neighbouring elements.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Pointwise:
     index: Index
     group_size: int
     counts: bool = False
+    per_item: int = 1
 
     def source(self, dialect: Dialect) -> KernelSource:
         """The kernel.
@@ -73,16 +78,45 @@ class Pointwise:
              for d, step in enumerate(steps)]
             for name, steps in zip(names, self.steps, strict=True)
         ]
-        values = self.numbers(kernel)
-        with kernel.item(count, self.index) as item:
-            places = unravel(kernel, item, sizes, strides, self.index, starts)
-            for x, buffer, place in zip(tensors, buffers[1:], places[1:], strict=True):
-                values[x.name] = kernel.load(buffer, place)
-            if self.counts:
-                values["i"] = kernel.cast(real(self.index, item), self.integer)
-            scalars = Scalars(kernel, self.floating, self.integer, values)
-            kernel.store(buffers[0], places[0], kernel.let(scalars.evaluate(self.formula), "y"))
+        numbers = self.numbers(kernel)
+
+        def elements(items: Sequence[str]) -> None:
+            """Handle elements: first all are read, because they may be where results go."""
+            found = []
+            for item in items:
+                places = unravel(kernel, item, sizes, strides, self.index, starts)
+                values = dict(numbers)
+                for x, buffer, place in zip(tensors, buffers[1:], places[1:], strict=True):
+                    values[x.name] = kernel.load(buffer, place)
+                if self.counts:
+                    values["i"] = kernel.cast(real(self.index, item), self.integer)
+                found.append((places[0], values))
+            for place, values in found:
+                scalars = Scalars(kernel, self.floating, self.integer, values)
+                kernel.store(buffers[0], place, kernel.let(scalars.evaluate(self.formula), "y"))
+
+        if self.per_item == 1:
+            with kernel.item(count, index) as item:
+                elements([item])
+        else:
+            self.several(kernel, count, elements)
         return kernel.finish()
+
+    def several(
+        self, kernel: Kernel, count: str, elements: Callable[[Sequence[str]], None]
+    ) -> None:
+        """A stretch of elements for each group, of which the last may be cut short."""
+        size = self.group_size
+        group, local = kernel.position("group", self.index), kernel.position("local", self.index)
+        first = kernel.integer(f"{group} * {size * self.per_item} + {local}", self.index, "first")
+        last = kernel.integer(f"{first} + {size * (self.per_item - 1)}", self.index, "last")
+        with kernel.when(f"{last} < {count}"):
+            elements([first, *(
+                kernel.integer(f"{first} + {size * k}", self.index, "item")
+                for k in range(1, self.per_item))])
+        with kernel.when(f"{last} >= {count}"), kernel.loop(
+                self.index, first, count, str(size)) as item:
+            elements([item])
 
     def numbers(self, kernel: Kernel) -> dict[str, Value]:
         """The inputs that are numbers."""
