@@ -23,6 +23,8 @@ TILE: Final = 64
 """Neighbouring rows that an item works on: their partial results stay in the nearest cache."""
 VECTOR_BYTES: Final = 64
 """Of the partial results that an item keeps at once: the widest vector registers."""
+LOCAL_BYTES: Final = 4096
+"""Of a group's memory that the trees of a vector's lanes need at most."""
 UNITS_OF_ROWS: Final = 4
 """Neighbouring rows are worked on by an item each if there are as many per unit of the device,
 times its lanes."""
@@ -179,23 +181,28 @@ class RowKernels:
         neighbours = outer.sizes[-1] if first_outer and first_outer[-1] == 1 else 0
         if first_inner[-1] == 1:
             neighbours = 0
-        if traits.lanes == 1:
-            if neighbours > 1 and self.backend.dialect.has_groups:
-                return {"group_size": traits.group_size}
+        most = traits.lanes
+        if most == 1:
+            vector = VECTOR_BYTES // (8 if work.floating == "f64" else 4)
+            if not self.backend.dialect.has_groups:
+                return {"group_size": 1, "tile": TILE} if neighbours > 1 else (
+                    {"group_size": 1, "unroll": vector})
             if neighbours > 1:
-                return {"group_size": 1, "tile": TILE}
-            return {"group_size": 1, "unroll": VECTOR_BYTES // (8 if work.floating == "f64" else 4)}
-        lanes = _power(min(traits.lanes, columns))
+                return {"group_size": traits.group_size}
+            if traits.local_memory < LOCAL_BYTES:
+                return {"group_size": 1, "unroll": vector}
+            most = vector  # a CPU makes vectors of the items of a group
+        lanes = _power(min(most, columns))
         if neighbours > 1:
-            wanted = UNITS_OF_ROWS * traits.units * traits.lanes
+            wanted = UNITS_OF_ROWS * traits.units * most
             while lanes > 1 and rows * lanes > wanted:
                 lanes //= 2
-            lanes = max(lanes, traits.lanes // _power(neighbours))
+            lanes = max(lanes, most // _power(neighbours))
         if lanes == 1:
             return {"group_size": traits.group_size}
-        several = lanes < traits.lanes and traits.group_size % lanes == 0
+        several = lanes < most and traits.group_size % lanes == 0
         return {
-            "group_size": traits.group_size if several else traits.lanes, "lanes": lanes,
+            "group_size": traits.group_size if several else most, "lanes": lanes,
             "rows_inner": neighbours > 1,
             "is_flat": len(inner.sizes) > 1 and inner.sizes[-1] < lanes}
 
