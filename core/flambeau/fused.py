@@ -10,7 +10,10 @@ expect, so that the body can name the error.
 ``template="front"`` fits a composite that only arranges arguments for another op: its arguments
 are checked when the body fails on them.
 
-Both leave every other case, and every error, to :mod:`flambeau.dispatch`.
+``template="list"`` fits a composite of a list of tensors, with a ``joint`` derivative or none: to
+the backend's fresh kernel if they are all of one kind.
+
+All leave every other case, and every error, to :mod:`flambeau.dispatch`.
 """
 
 from __future__ import annotations
@@ -243,6 +246,41 @@ def _backward(op: Op) -> str:
     return "\n".join(lines)
 
 
+# ---- lists -------------------------------------------------------------------------------------
+def _list(op: Op) -> str:
+    tensors, *rest = (wrappers._public(a) for a in op.schema.arguments)
+    out = "out is None and " if op.out else ""
+    slow_out = f"  if out is not None: return call_out(OP, {_all(op)}, out)\n" if op.out else ""
+    attributes = "".join(f", {name}={name}" for name in rest)
+    return f"""
+from flambeau.tensor import from_native
+from flambeau.autograd.node import attach, record
+def {op.name}({wrappers._signature(op, out=True)}):
+{wrappers._indent(wrappers._prologue(op), -2)}
+  try:
+    if {out}not ACTIVE:
+      kind = {tensors}[0]._kind
+      kernel = kind.backend.kernels.fresh.get("{op.name}")
+      if kernel is not None:
+        natives_, recorded_ = [], False
+        for t_ in {tensors}:
+          if t_._kind is not kind: break
+          if t_._requires_grad or (t_._base is not None and t_._base._requires_grad):
+            recorded_ = MODE.enabled
+          native_ = t_._native
+          natives_.append(native_ if native_ is not None else t_.native())
+        else:
+          native_ = kernel(natives_{attributes})
+          if native_ is not NotImplemented:
+            out_ = from_native(kind, native_)
+            if recorded_: attach(OP, record(OP, {_all(op)}, (out_,)), (out_,))
+            return out_
+  except Exception:
+    pass
+{slow_out}  return call(OP, {_all(op)})
+"""
+
+
 # ---- fronts ------------------------------------------------------------------------------------
 def _front(op: Op) -> str:
     out = f"  if out is not None: return call_out(OP, {_all(op)}, out)\n" if op.out else ""
@@ -260,4 +298,4 @@ def {op.name}({wrappers._signature(op, out=True)}):
 """
 
 
-wrappers._TEMPLATES.update(fused=_fused, front=_front)
+wrappers._TEMPLATES.update(fused=_fused, front=_front, list=_list)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
-from flambeau import dispatch, dtypes
+from flambeau import dispatch, dtypes, modes
 from flambeau.kind import kind_of
 from flambeau.layout import Layout, wrap_dim
+from flambeau.ops.shape import slice_dim
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
 from flambeau.tensor import Tensor, from_storage
@@ -47,7 +49,7 @@ def _cat_back(
 
 
 @composite(
-    "cat(Tensor[] tensors, int dim=0) -> Tensor", dtypes="all", joint=_cat_back,
+    "cat(Tensor[] tensors, int dim=0) -> Tensor", dtypes="all", joint=_cat_back, template="list",
     samples=_cat_samples, errors=_cat_errors,
 )
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -92,8 +94,13 @@ def concat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None
     return result
 
 
+def _stack_back(g: Tensor, needs: tuple[bool, ...], dim: int) -> list[Any]:
+    return [g.select(dim, i) if need else None for i, need in enumerate(needs)]
+
+
 @composite(
-    "stack(Tensor[] tensors, int dim=0) -> Tensor", dtypes="all",
+    "stack(Tensor[] tensors, int dim=0) -> Tensor", dtypes="all", joint=_stack_back,
+    template="list",
     samples=lambda make: iter([
         sample([make(2, 3), make(2, 3)]), sample([make(2, 3), make(2, 3)], -1),
         sample([make(), make()])]),
@@ -123,7 +130,7 @@ def _split_samples(make: Make) -> Iterator[Sample]:
 
 @composite(
     "split(Tensor self, int[] split_size_or_sections, int dim=0) -> Tensor[]", dtypes="all",
-    samples=_split_samples, out=False,
+    samples=_split_samples, out=False, template="front",
     errors=lambda make: iter([error(RuntimeError, "sum exactly", make(7, 3), [2, 4])]),
 )
 def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -142,15 +149,33 @@ def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tens
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
                 f"size at dimension {dim}), but got split_sizes={sizes}")
-    parts, at = [], 0
-    for n in sizes:
-        parts.append(self.narrow(dim, at, n))
-        at += n
-    return tuple(parts)
+    ends = list(accumulate(sizes))
+    spans = [(at - n, at) for n, at in zip(sizes, ends, strict=True)]
+    if _has_history(self):
+        return tuple(slice_dim(self, dim, start, stop) for start, stop in spans)
+    held = self.layout_()
+    return _views(self, (held.slice(dim, start, stop) for start, stop in spans))
+
+
+def _has_history(self: Tensor) -> bool:
+    """Whether views of a tensor are more than layouts: autograd records them, a mode sees them."""
+    base = self if self._base is None else self._base
+    return bool(modes.ACTIVE) or base._requires_grad
+
+
+def _views(self: Tensor, layouts: Iterable[Layout]) -> tuple[Tensor, ...]:
+    """Views of a tensor that has no history."""
+    kind, storage = self._kind, self.storage()
+    base = self if self._base is None else self._base
+    views = [from_storage(kind, storage, layout) for layout in layouts]
+    for view in views:
+        view._base, view._seen = base, storage.version
+    return tuple(views)
 
 
 @composite(
     "chunk(Tensor self, int chunks, int dim=0) -> Tensor[]", dtypes="all", out=False,
+    template="front",
     samples=lambda make: iter([sample(make(7, 3), 3), sample(make(4, 6), 2, -1)]),
     errors=lambda make: iter([error(RuntimeError, "greater than 0", make(3), 0)]),
 )
@@ -168,7 +193,7 @@ def chunk(self: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @composite(
-    "unbind(Tensor self, int dim=0) -> Tensor[]", dtypes="all", out=False,
+    "unbind(Tensor self, int dim=0) -> Tensor[]", dtypes="all", out=False, template="front",
     samples=lambda make: iter([sample(make(3, 2)), sample(make(3, 2), 1)]),
     errors=lambda make: iter([error((IndexError, RuntimeError), "", make(), 0)]),  # type: ignore[arg-type]
 )
@@ -177,4 +202,8 @@ def unbind(self: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not self.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, self.ndim)
-    return tuple(self.select(dim, i) for i in range(self.shape[dim]))
+    size = self.shape[dim]
+    if _has_history(self):
+        return tuple(self.select(dim, i) for i in range(size))
+    held = self.layout_()
+    return _views(self, (held.select(dim, i) for i in range(size)))

@@ -183,14 +183,14 @@ def view_(self: Tensor, *shape: Any, dtype: Any = None, **named: Any) -> Tensor:
 
 @composite(
     "reshape(Tensor self, int[]... shape) -> Tensor", dtypes="all", samples=_view_samples,
-    errors=_view_errors, out=False,
+    errors=_view_errors, out=False, template="front",
 )
 def reshape(self: Tensor, shape: Any) -> Tensor:
     """The same elements in another shape: a view where strides allow it, else a copy."""
-    sizes = infer_shape(_sizes(shape), self.numel())
-    if self.layout_().view(sizes) is None:
+    held = self.layout_()
+    if not held.is_contiguous and held.view(infer_shape(_sizes(shape), held.numel)) is None:
         self = self.contiguous()
-    viewed: Tensor = view_shape(self, sizes)
+    viewed: Tensor = view_shape(self, shape)
     return viewed
 
 
@@ -368,6 +368,7 @@ slice_dim.op.node_class.__name__ = "SliceBackward0"  # type: ignore[attr-defined
 
 @composite(
     "narrow(Tensor self, int dim, int start, int length) -> Tensor", dtypes="all", out=False,
+    template="front",
     samples=lambda make: iter([sample(make(5, 4), 0, 1, 3), sample(make(5, 4), 1, -2, 2)]),
     errors=lambda make: iter([
         error(RuntimeError, "exceeds dimension size", make(5, 4), 0, 3, 3),
