@@ -12,9 +12,10 @@ from recorder import GPU, Recorder
 
 from flambeau import dtypes
 from flambeau.backend.generated import C, Cuda, Dialect, OpenCL, Traits
-from flambeau.backend.generated.matmul import Operands, operands, oriented, tile_for, variants
+from flambeau.backend.generated.products import Operands, operands, oriented, tile_for, variants
 from flambeau.backend.generated.tuning import Tuner
-from flambeau.codegen.kernels.matmul import Matmul, Pack, Tile
+from flambeau.codegen.kernels.matmul import Matmul, Tile
+from flambeau.codegen.kernels.panels import Pack
 from flambeau.layout import Layout
 
 Array = np.ndarray[Any, Any]
@@ -41,7 +42,7 @@ def check(device: Device, a: Array, b: Array, tolerance: float = 1e-5) -> None:
     ((9,), (9,)), ((5, 9), (9,)), ((9,), (9, 7)), ((3, 1, 9, 8), (2, 8, 5)), ((8,), (2, 8, 5)),
     ((2, 6, 8), (8,)), ((3, 0), (0, 3)), ((33, 17), (17, 29)), ((70, 130), (130, 67)),
     ((3, 40, 33), (33, 70)), ((2, 70, 65), (2, 65, 70)), ((1, 300), (300, 70)),
-    ((300, 70), (70, 2)),
+    ((300, 70), (70, 2)), ((1300,), (1300,)), ((70, 301), (301,)), ((3, 5, 130), (130,)),
 ], ids=str)
 def test_shapes(device: Device, a: tuple[int, ...], b: tuple[int, ...]) -> None:
     check(device, draw(0, *a), draw(1, *b))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided
-from flambeau.backend.generated.matmul import Operands, Planner, Planners, oriented
+from flambeau.backend.generated.products import Operands, Planner, Planners, oriented
 from flambeau.backend.generated.steps import Plans, Steps
 from flambeau.codegen.dialects.base import Index
 from flambeau.codegen.kernels.attention import Weights

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided
-from flambeau.backend.generated.matmul import Operands, Planner, Planners
+from flambeau.backend.generated.products import Operands, Planner, Planners
 from flambeau.backend.generated.steps import Plans, Steps
 from flambeau.codegen.dialects.base import Index
 from flambeau.codegen.kernels.conv import Columns, Direct, Fold, Window
 from flambeau.codegen.kernels.indexing import index_register
-from flambeau.codegen.kernels.matmul import AT_A_TIME, Tile, panel_dtype
+from flambeau.codegen.kernels.matmul import Tile
+from flambeau.codegen.kernels.panels import AT_A_TIME, panel_dtype
 from flambeau.dtypes import dtype
 from flambeau.layout import Layout, product
 

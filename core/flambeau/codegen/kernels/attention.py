@@ -14,7 +14,7 @@ from flambeau import dtypes
 from flambeau.codegen.block import Kernel, KernelSource, Value, real
 from flambeau.codegen.dialects.base import Dialect, Index, Register
 from flambeau.codegen.kernels.indexing import unravel
-from flambeau.codegen.kernels.matmul import accumulator
+from flambeau.codegen.kernels.sums import accumulator
 from flambeau.codegen.scalar import Scalars
 from flambeau.dtypes import dtype
 

@@ -10,15 +10,8 @@ from typing import NamedTuple
 
 from flambeau.codegen.block import Buffer, Kernel, KernelSource, Value, real
 from flambeau.codegen.dialects.base import Dialect, Index
-from flambeau.codegen.kernels.matmul import (
-    AT_A_TIME,
-    accumulator,
-    along,
-    multiply_add,
-    panel_dtype,
-    team,
-    zero,
-)
+from flambeau.codegen.kernels.panels import AT_A_TIME, along, panel_dtype, team
+from flambeau.codegen.kernels.sums import accumulator, multiply_add, zero
 from flambeau.dtypes import dtype
 
 
@@ -132,7 +125,7 @@ class Spatial:
 class Columns:
     """A kernel that copies windows into panels of a matrix product's operand b (or a).
 
-    Panels are those of :class:`flambeau.codegen.kernels.matmul.Pack`.  Their rows are positions of
+    Panels are those of :class:`flambeau.codegen.kernels.panels.Pack`.  Their rows are positions of
     windows and the inner dimension is the elements of a window in all channels of a group; or the
     other way around, and then the inner dimension runs over all images.
 

@@ -1,7 +1,7 @@
 """Matrix products: a team of work items computes a tile of the result, each a block of it.
 
-Every sum runs over the inner dimension in order, so the division into tiles does not show in the
-results.
+Sums run over the inner dimension in order, so the division into tiles does not show in the
+results; only those of single elements, products of vectors, are computed in parts.
 """
 
 from __future__ import annotations
@@ -11,51 +11,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from flambeau import dtypes
-from flambeau.codegen.block import Block, Buffer, Kernel, KernelSource, Value, is_float, real
-from flambeau.codegen.dialects.base import STORAGE, Dialect, Index, Register, register_of
+from flambeau.codegen.block import Buffer, Kernel, KernelSource, Value, real
+from flambeau.codegen.dialects.base import Dialect, Index
 from flambeau.codegen.kernels.indexing import unravel
+from flambeau.codegen.kernels.panels import along, panel_dtype
+from flambeau.codegen.kernels.sums import accumulator, multiply_add, zero
 from flambeau.dtypes import dtype
-
-AT_A_TIME = 16
-"""Of the inner dimension, what an item packs."""
-
-
-def accumulator(what: dtype) -> Register:
-    """What products of elements are summed in: narrow integers in 32 bits, halves in f32."""
-    register = register_of(STORAGE[what.name])
-    return "i32" if register in ("i8", "u8", "i16", "u16", "bool") else register
-
-
-def panel_dtype(what: dtype) -> dtype:
-    """What packed elements are stored as: halves are converted once."""
-    return dtypes.float32 if what in (dtypes.float16, dtypes.bfloat16) else what
-
-
-def zero(block: Block, what: dtype, hint: str) -> Value:
-    """A variable for a sum."""
-    register = accumulator(what)
-    parts = (block.dialect.literal(0, register),) * (2 if what.is_complex else 1)
-    return block.variable(Value(register, parts), hint)
-
-
-def multiply_add(block: Block, total: Value, a: Value, b: Value) -> None:
-    """Add a product to a sum."""
-    d, register = block.dialect, total.register
-
-    def fused(x: str, y: str, z: str) -> str:
-        if is_float(register):
-            return d.basic("fma", [x, y, z], register)
-        return d.binary("+", z, d.binary("*", x, y, register), register)
-
-    if not total.is_complex:
-        block.assign(total, real(register, fused(a.text, b.text, total.text)))
-        return
-    (ar, ai), (br, bi) = a.parts, b.parts
-    minus = d.unary("-", ai, register)
-    re, im = total.parts
-    block.assign(total, Value(register, (
-        fused(minus, bi, fused(ar, br, re)), fused(ai, br, fused(ar, bi, im)))))
 
 
 class Tile(NamedTuple):
@@ -65,7 +26,11 @@ class Tile(NamedTuple):
         rows, cols: of the block of an item.
         down, across: the items of a team; neighbours have neighbouring columns.
         depth: of the slices of both operands that a team keeps in local memory; 0 for none.
-        packed: which operands ("a", "b") are given as panels, written by :class:`Pack`.
+        packed: which operands ("a", "b") are given as panels, written by
+            :class:`flambeau.codegen.kernels.panels.Pack`.
+        chains: sums over every so many-th product that an item computes side by side; more than
+            one only for blocks of one element.
+        is_shared: whether the team shares the sum of one element.
     """
 
     rows: int
@@ -74,16 +39,18 @@ class Tile(NamedTuple):
     across: int = 1
     depth: int = 0
     packed: Literal["", "b", "ab"] = ""
+    chains: int = 1
+    is_shared: bool = False
 
     @property
     def height(self) -> int:
         """Rows of the tile."""
-        return self.rows * self.down
+        return 1 if self.is_shared else self.rows * self.down
 
     @property
     def width(self) -> int:
         """Columns of the tile."""
-        return self.cols * self.across
+        return 1 if self.is_shared else self.cols * self.across
 
     @property
     def items(self) -> int:
@@ -174,7 +141,7 @@ class Writer:
         if not kernel.dialect.has_groups:
             with kernel.item(self.count, self.index) as item:
                 self.body(item, "0")
-        elif tile.depth:  # there is a group per tile, and all of its items reach the barriers
+        elif tile.depth or tile.is_shared:  # a group per tile: all items reach the barriers
             self.body(kernel.position("group", self.index), kernel.position("local", self.index))
         else:
             team = kernel.position("group", self.index)
@@ -193,8 +160,10 @@ class Writer:
             self.starts = unravel(
                 kernel, which, self.sizes, self.batch, self.index, self.starts)
         self.local = local
-        x = self.let(f"{local} % {tile.across}", "x") if tile.down > 1 else local
-        y = self.let(f"{local} / {tile.across}", "y") if tile.down > 1 else "0"
+        x, y = ("0", "0") if tile.is_shared else (local, "0")
+        if tile.down > 1 and not tile.is_shared:
+            x = self.let(f"{local} % {tile.across}", "x")
+            y = self.let(f"{local} / {tile.across}", "y")
         is_whole = bool(tile.depth)
         row_start = self.first(row_tile, tile.height, self.m, 0, is_whole)
         col_start = self.first(col_tile, tile.width, self.n, 1, is_whole)
@@ -206,8 +175,12 @@ class Writer:
         if tile.depth:
             tiles = {"a": (row_tile, row_start[0]), "b": (col_tile, col_start[0])}
             self.by_slices(tiles, rows, cols, sums)
+        elif tile.is_shared or tile.chains > 1:
+            self.in_parts(rows[0], cols[0], sums[0][0])
         else:
             self.directly(row_tile, col_tile, rows, cols, sums)
+        if tile.is_shared:
+            rows = [rows[0]._replace(is_own=f"{local} == 0 && {rows[0].is_own}")]
         for row, line in zip(rows, sums, strict=True):
             with kernel.when(row.is_own):
                 for col, total in zip(cols, line, strict=True):
@@ -353,6 +326,53 @@ class Writer:
         parts = tuple(f"{array}[{index}]" for array in arrays)
         return self.kernel.let(Value(accumulator(self.spec.dtype), parts), "factor")
 
+    def in_parts(self, row: Place, col: Place, total: Value) -> None:
+        """The sum of one element from several sums."""
+        kernel, tile = self.kernel, self.tile
+        (read_a,), (read_b,) = self.reader("a", "0", [row]), self.reader("b", "0", [col])
+        if tile.is_shared:
+            with kernel.loop(self.index, self.local, self.inner, f"{tile.items}", "k") as k:
+                multiply_add(kernel, total, read_a(k), read_b(k))
+            self.joined(total)
+            return
+        rest = self.let(f"{self.inner} - {self.inner} % {tile.chains}", "rest")
+        chains = [total, *(
+            zero(kernel, self.spec.dtype, "chain") for _ in range(1, tile.chains))]
+        with kernel.loop(self.index, "0", rest, f"{tile.chains}", "k") as k:
+            for i, chain in enumerate(chains):
+                at = self.let(f"{k} + {i}", "at")
+                multiply_add(kernel, chain, read_a(at), read_b(at))
+        with kernel.loop(self.index, rest, self.inner, hint="k") as k:
+            multiply_add(kernel, total, read_a(k), read_b(k))
+        half = tile.chains // 2
+        while half:
+            for i in range(half):
+                kernel.assign(chains[i], self.plus(chains[i], chains[i + half]))
+            half //= 2
+
+    def joined(self, total: Value) -> None:
+        """The sum of what the items of the team have, for the first of them."""
+        kernel, items = self.kernel, self.tile.items
+        arrays = self.shared("sums", items)
+        for array, part in zip(arrays, total.parts, strict=True):
+            kernel.line(f"{array}[{self.local}] = {part};")
+        kernel.barrier()
+        half = items // 2
+        while half:
+            with kernel.when(f"{self.local} < {half}"):
+                kernel.assign(total, self.plus(
+                    total, self.of_slice(arrays, f"{self.local} + {half}")))
+                for array, part in zip(arrays, total.parts, strict=True):
+                    kernel.line(f"{array}[{self.local}] = {part};")
+            kernel.barrier()
+            half //= 2
+
+    def plus(self, a: Value, b: Value) -> Value:
+        """A sum."""
+        return Value(a.register, tuple(
+            self.kernel.dialect.binary("+", x, y, a.register)
+            for x, y in zip(a.parts, b.parts, strict=True)))
+
     # ---- results -----------------------------------------------------------------------------
     def finish(self, row: Place, col: Place, total: Value) -> None:
         """Write an element of the result."""
@@ -361,10 +381,7 @@ class Writer:
         if len(self.spec.steps) > 3:
             more = self.factor(self.buffers[3], self.element("addend", row, col))
             more = self.times(more, self.factors[1]) if self.factors else more
-            d = self.kernel.dialect
-            total = Value(total.register, tuple(
-                d.binary("+", x, y, total.register)
-                for x, y in zip(total.parts, more.parts, strict=True)))
+            total = self.plus(total, more)
         self.kernel.store(self.buffers[0], self.element("out", row, col), total)
 
     def times(self, value: Value, factor: Value) -> Value:
@@ -391,89 +408,3 @@ class Writer:
     def clamped(self, number: str, size: str) -> str:
         """A number, or the last one."""
         return self.let(self.minimum(number, self.let(f"{size} - 1", "last")), "inside")
-
-
-def along(start: str, number: str, step: str) -> str:
-    """The index of an element along a dimension."""
-    if step == "0":
-        return start
-    return f"{start} + {number}" if step == "1" else f"{start} + {number} * {step}"
-
-
-def team(kernel: Kernel, item: str, size: int, index: Index) -> tuple[str, str]:
-    """The team of an item, and its number in the team.
-
-    Where there are groups a team is one, and compilers know what is the same for all of it.
-    """
-    if kernel.dialect.has_groups:
-        return kernel.position("group", index), kernel.position("local", index)
-    number = kernel.integer(f"{item} / {size}", index, "team")
-    return number, kernel.integer(f"{item} - {number} * {size}", index, "local")
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """A kernel that copies an operand into panels.
-
-    A panel has the rows of a tile (of b: its columns), padded with zeros, side by side for each
-    element of the inner dimension.
-
-    Attributes:
-        dtype: of the operand.
-        width: of a panel.
-        batch: dimensions of the batch.
-        steps: along the rows and the inner dimension, as in :class:`Matmul`.
-        index: type of indices.
-    """
-
-    dtype: dtype
-    width: int
-    batch: int
-    steps: str
-    index: Index
-
-    def source(self, dialect: Dialect) -> KernelSource:
-        """The kernel.
-
-        A team of ``width`` items copies a piece of a panel.  The arguments are: the buffers of the
-        panels and of the operand; the number of items; the rows, the inner size, pieces of it,
-        panels; the offset; the sizes of the batch but the first; the strides along the batch, and
-        those marked "?".
-        """
-        kernel, index = Kernel(dialect, "fb_pack", self.width), self.index
-        panels = kernel.buffer("panels", panel_dtype(self.dtype), True)
-        operand = kernel.buffer("operand", self.dtype)
-        count, size, inner, pieces, tiles, start = (
-            kernel.scalar(name, index)
-            for name in ("count", "size", "inner", "pieces", "tiles", "start"))
-        sizes = ["", *(kernel.scalar(f"size_{d}", index) for d in range(1, self.batch))]
-        batch = [kernel.scalar(f"step_{d}", index) for d in range(self.batch)]
-        along_rows, along_inner = (
-            kernel.scalar(f"step_{axis}", index) if step == "?" else step
-            for axis, step in zip(("row", "inner"), self.steps, strict=True))
-        with kernel.item(count, index) as item:
-            piece, t = team(kernel, item, self.width, index)
-            panel = kernel.integer(f"{piece} / {pieces}", index, "panel")
-            first = kernel.integer(
-                f"({piece} - {panel} * {pieces}) * {AT_A_TIME}", index, "first")
-            which = kernel.integer(f"{panel} / {tiles}", index, "which")
-            tile = kernel.integer(f"{panel} - {which} * {tiles}", index, "tile")
-            row = kernel.integer(f"{tile} * {self.width} + {t}", index, "row")
-            last = kernel.integer(f"{size} - 1", index, "last")
-            inside = kernel.integer(
-                dialect.basic("min", [row, last], index), index, "inside")
-            if self.batch:
-                (start,) = unravel(kernel, which, sizes[: self.batch], [batch], index, [start])
-            base = kernel.integer(along(start, inside, along_rows), index, "base")
-            end = kernel.integer(
-                dialect.basic("min", [f"({first} + {AT_A_TIME})", inner], index), index, "end")
-            is_inside = kernel.let(real("bool", f"{row} < {size}"), "is_inside").text
-            with kernel.loop(index, first, end, hint="k") as k:
-                value = kernel.load(operand, along(base, k, along_inner))
-                nothing = dialect.literal(0, value.register)
-                kernel.store(
-                    panels, f"({panel} * {inner} + {k}) * {self.width} + {t}",
-                    Value(value.register, tuple(
-                        dialect.select(is_inside, part, nothing, value.register)
-                        for part in value.parts)))
-        return kernel.finish()

@@ -13,7 +13,7 @@ from flambeau import dtypes
 from flambeau.codegen.block import Buffer, Kernel, KernelSource, Value, is_float, real
 from flambeau.codegen.dialects.base import Dialect, Index, Register
 from flambeau.codegen.kernels.conv import Spatial, Window
-from flambeau.codegen.kernels.matmul import accumulator, zero
+from flambeau.codegen.kernels.sums import accumulator, zero
 from flambeau.dtypes import dtype
 
 
