@@ -16,7 +16,7 @@ from typing import Any, Final
 from flambeau import dispatch, modes
 from flambeau.autograd import inplace, node
 from flambeau.autograd.grad_mode import MODE
-from flambeau.registry import Op, apply_view_rule
+from flambeau.registry import OPS, Op, apply_view_rule
 from flambeau.schema import Argument
 from flambeau.tensor import Tensor
 from flambeau.typecheck import NUMBERS
@@ -84,7 +84,8 @@ def _compile(op: Op, function: Any, source: str) -> None:
         _write_backward(op)
     scope = function.__globals__
     scope.update({
-        "OP": op, "FAST": op.fast, "FAST_INPLACE": op.fast_inplace, "ACTIVE": modes.ACTIVE,
+        "OP": op, "FAST": op.fast, "FAST_INPLACE": op.fast_inplace,
+        "FAST_MUL": OPS["mul"].fast if "mul" in OPS else {}, "ACTIVE": modes.ACTIVE,
         "MODE": MODE, "Tensor": Tensor, "new": object.__new__, "call": dispatch.call,
         "operate": operate, "call_out": dispatch.call_out, "call_view": dispatch.call_view,
         "call_inplace": inplace.call_inplace, "save_output": node.save_output,
@@ -272,13 +273,16 @@ def {op.name}({_signature(op, out=True)}):
         entry = FAST.get(kind)
         category = kind.dtype.category if kind.dtype.itemsize > 2 else 0  # NumPy widens bfloat16
         if entry is not None and (
-            category == 2 or (category == 1 and {b}.__class__ is int)) and not (
-            {a}._requires_grad or ({a}._base is not None and {a}._base._requires_grad)):
+            category == 2 or (category == 1 and {b}.__class__ is int)) and (
+            {a}._base is None or not {a}._base._requires_grad):
           fresh, kind = entry
           native = {a}._native
           native = fresh(native if native is not None else {a}.native(), {b})
 {_indent(_MAKE)}
-          out_._requires_grad = False
+          if {a}._requires_grad and MODE.enabled:
+{_indent(_record(op, (a,), number=b))}
+          else:
+            out_._requires_grad = False
           return out_
   except Exception:
     pass
@@ -331,18 +335,23 @@ def _indent(text: str, by: int = 2) -> str:
     return "\n".join(" " * by + line if line.strip() else line for line in text.split("\n"))
 
 
-def _record(op: Op, tensors: tuple[str, ...], shape: str = "native.shape") -> str:
+def _record(
+    op: Op, tensors: tuple[str, ...], shape: str = "native.shape", number: str | None = None
+) -> str:
     """Statements that make the node of a call of these tensor arguments.
 
     Args:
         shape: what gives the shape of the result.
+        number: the last operand, if it is none of the tensors.
     """
     if not op.is_differentiable:
         return "          out_._requires_grad = False"
     saved, versions = [], []
     positions = {a.name: _public(a) for a in op.schema.arguments}
     for slot in node.saved_slots(op):
-        users = [positions[t] for t, needs in op.saved.items() if slot in needs]
+        users = [
+            positions[t] for t, needs in op.saved.items()
+            if slot in needs and positions[t] != number]
         needed = " or ".join(f"{u}._requires_grad" for u in users)
         if slot.source == "output":
             saved.append("kept")
@@ -351,7 +360,14 @@ def _record(op: Op, tensors: tuple[str, ...], shape: str = "native.shape") -> st
         argument = op.schema.arguments[slot.position]
         name = _public(argument)
         if slot.source in ("shape", "dtype"):
-            saved.append(f"{name}.{slot.source}")
+            nothing = "()" if slot.source == "shape" else "None"
+            saved.append(nothing if name == number else f"{name}.{slot.source}")
+            versions.append("-1")
+        elif name == number:
+            saved.append(name)
+            versions.append("-1")
+        elif not users:
+            saved.append("None")
             versions.append("-1")
         elif argument.is_tensor:
             saved.append(f"{name} if {needed} else None")
@@ -362,7 +378,9 @@ def _record(op: Op, tensors: tuple[str, ...], shape: str = "native.shape") -> st
         else:
             saved.append(name)
             versions.append("-1")
-    edges = ", ".join(f"({t}._fn or {t}) if {t}._requires_grad else None" for t in tensors)
+    edges = ", ".join(
+        [f"({t}._fn or {t}) if {t}._requires_grad else None" for t in tensors]
+        + ["None"] * (number is not None))
     keep = "          kept = save_output(out_)\n" if "kept" in saved else ""
     return f"""{keep}          node = new(Node)
           node.edges = ({edges},)
@@ -380,20 +398,36 @@ def _inplace(op: Op) -> str:
     if op.template != "binary":
         return f"{head}{prologue}\n{slow}"
     a, b = (_public(x) for x in op.schema.arguments[:2])
-    plain = _plain(op).replace("out is None and ", "")
+    plain, scale = _plain(op).replace("out is None and ", ""), ""
+    if "alpha == 1 and " in plain:
+        plain = plain.replace("alpha == 1 and ", "")
+        scale = """
+        if alpha != 1 and y is not None:
+          y = FAST_MUL[kind][0](y, alpha) if alpha.__class__ is float and category == 2 else None"""
     return f"""{head}
   try:
-    if {plain}not ACTIVE and isinstance({b}, Tensor) and {a}._kind is {b}._kind and (
-        {a}._base is None and {b}._base is None) and (
-        not ({a}._requires_grad or {b}._requires_grad) or not MODE.enabled):
-      kernel, storage = FAST_INPLACE.get({a}._kind), {a}._storage
-      if kernel is not None and storage is not None and {a}._layout.is_contiguous and (
-          {b}._storage is not storage):
-        native, y = {a}._native, {b}._native
-        if native is None: native = {a}.native()
-        kernel(native, native, y if y is not None else {b}.native())
-        storage.version += 1
-        return {a}
+    if {plain}not ACTIVE and (not MODE.enabled or not (
+        {a}._requires_grad or ({a}._base is not None and {a}._base._requires_grad))):
+      kind = {a}._kind
+      kernel, storage = FAST_INPLACE.get(kind), {a}._storage or {a}.storage()
+      if kernel is not None and {a}._layout.is_contiguous:
+        category = kind.dtype.category if kind.dtype.itemsize > 2 else 0
+        y = None
+        if isinstance({b}, Tensor):
+          if {b}._kind is kind and {b}._storage is not storage and not (MODE.enabled and (
+              {b}._requires_grad or ({b}._base is not None and {b}._base._requires_grad))):
+            y = {b}._native
+            if y is None: y = {b}.native()
+        elif category == 2 and ({b}.__class__ is float or {b}.__class__ is int):
+          y = float({b})
+        elif category == 1 and {b}.__class__ is int:
+          y = {b}{scale}
+        if y is not None:
+          native = {a}._native
+          if native is None: native = {a}.native()
+          if kernel(native, native, y) is not NotImplemented:
+            storage.version += 1
+            return {a}
   except Exception:
     pass
 {slow}"""

@@ -29,7 +29,10 @@ def out_form(ufunc: Function) -> Callable[..., None]:
 
         def binary(out: Any, a: Any, b: Any) -> None:
             if out.size == 1:  # NumPy takes one element for an overlap and copies: 0.8 us
-                out[...] = ufunc(a, b)
+                result = ufunc(a, b)
+                if result.ndim > out.ndim:  # which an assignment would let pass
+                    raise ValueError("the operands have more dimensions than the output")
+                out[...] = result
             else:
                 ufunc(a, b, out)
 

@@ -219,15 +219,17 @@ def write(op: Op, t: Tensor, args: tuple[Any, ...]) -> None:
 
 
 def _remember_fast(op: Op, t: Tensor, args: tuple[Any, ...], plan: Any) -> None:
-    """Note that two inputs of one kind go to the backend's kernel as they are."""
+    """Note that operands of one kind, or numbers, go to the backend's kernel as they are."""
+    from flambeau.dispatch import _are_of_kind
+
     kind = t._kind
     capabilities = kind.backend.capabilities(kind.device.index or 0)
-    if op.template == "binary" and not capabilities.needs_contiguous:
-        a, b = plan.inputs
-        if a is t and b is args[1] and getattr(b, "_kind", None) is kind:
-            kernel = kind.backend.kernels.out.get(op.name)  # the meta table makes none to index
-            if kernel is not None:
-                op.fast_inplace[kind] = kernel
+    if op.template == "binary" and not capabilities.needs_contiguous and (
+        not plan.attributes and plan.inputs[0] is t and _are_of_kind(kind, args[:2])
+    ):
+        kernel = kind.backend.kernels.out.get(op.name)  # the meta table makes none to index
+        if kernel is not None:
+            op.fast_inplace[kind] = kernel
 
 
 def _overlaps_partly(t: Tensor, x: Any) -> bool:

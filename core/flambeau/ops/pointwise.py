@@ -405,7 +405,7 @@ def _div_samples(make: Make) -> Iterator[Sample]:
 
 @composite(
     "div(Operand self, Operand other, *, str? rounding_mode=None) -> Tensor",
-    samples=_div_samples, errors=_div_errors, inplace=True, aliases=("divide",),
+    samples=_div_samples, errors=_div_errors, inplace=True, aliases=("divide",), template="front",
 )
 def div(self: Any, other: Any, rounding_mode: str | None = None) -> Any:
     """The quotient of elements; ``rounding_mode`` None, "trunc" (towards 0) or "floor"."""
@@ -423,6 +423,19 @@ def div(self: Any, other: Any, rounding_mode: str | None = None) -> Any:
         "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
         f"'{rounding_mode}'"
     )
+
+
+_div_in_place = div.op.inplace_function  # type: ignore[attr-defined]
+
+
+def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """The quotient of elements, in place."""
+    if rounding_mode is None:
+        return true_divide.op.inplace_function(self, other)  # type: ignore[attr-defined, no-any-return]
+    return _div_in_place(self, other, rounding_mode=rounding_mode)  # type: ignore[no-any-return]
+
+
+div.op.inplace_function = Tensor.div_ = Tensor.divide_ = div_  # type: ignore[attr-defined]
 
 
 @composite(

@@ -292,3 +292,61 @@ def test_a_fresh_process_prints_no_warnings() -> None:
     code = "import flambeau as f; x = f.tensor([-1., 0.]); f.log(x), 1 / x, (x - 1e30).acosh()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+# ---- in place, again and again -----------------------------------------------------------------
+WRITES = {
+    "tensor": lambda t, x: x.add_(t.ones(2, 3)),
+    "broadcast": lambda t, x: x.div_(t.full((2, 1), 3.0)),
+    "number": lambda t, x: x.mul_(0.7),
+    "integer": lambda t, x: x.sub_(2),
+    "scaled": lambda t, x: x.add_(t.full((3,), 2.0), alpha=-0.3),
+    "scaled by an integer": lambda t, x: x.sub_(t.ones(2, 3), alpha=2),
+    "view": lambda t, x: x[1].mul_(1.1),
+    "column": lambda t, x: x[:, 1].add_(x[:, 0]),
+    "other dtype": lambda t, x: x.mul_(t.tensor([1, 2, 3])),
+    "itself": lambda t, x: x.mul_(x),
+    "rounded": lambda t, x: x.div_(0.3, rounding_mode="floor"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_the_short_way_of_writing_in_place_gives_the_same(write: str) -> None:
+    torch = pytest.importorskip("torch")
+    start = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
+    ours, theirs = fb.tensor(start), torch.tensor(start)
+    for _ in range(3):  # the first call finds the kernel that the others go to
+        version = ours._version
+        WRITES[write](fb, ours)
+        WRITES[write](torch, theirs)
+        assert ours._version == version + 1
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=2e-7)
+
+
+def test_the_short_way_of_writing_in_place_refuses_what_the_long_way_does() -> None:
+    for x in (fb.zeros(3), fb.zeros(()), fb.zeros(1)):
+        x.add_(fb.ones(x.shape))
+        with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+            x.add_(fb.ones(1, 1))
+        with pytest.raises(TypeError, match="must be Tensor or Number"):
+            x.add_("1")
+    leaf = fb.ones(3, requires_grad=True)
+    for target in (leaf, leaf[1:], leaf.view(3)):
+        with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+            target.mul_(2.0)
+    whole = fb.tensor([1, 2])
+    whole.add_(1)
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        whole.add_(0.5)
+
+
+@pytest.mark.parametrize("op", ["mul", "add", "sub", "true_divide", "pow"])
+def test_gradients_of_an_operation_with_a_number(op: str) -> None:
+    torch = pytest.importorskip("torch")
+    grads = []
+    for t in (fb, torch):
+        x = t.tensor([0.5, 1.5, 3.0], requires_grad=True)
+        for _ in range(3):
+            getattr(t, op)(getattr(t, op)(x, 1.7), 2).sum().backward()
+        grads.append(x.grad.tolist())
+    assert grads[0] == pytest.approx(grads[1], rel=1e-6)
