@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from flambeau.codegen.dialects.base import Index
     from flambeau.codegen.kernels.states import State
 
-COLUMNS: Final = 64
+COLUMNS: Final = 256
 """Rows that are neighbours in memory and that a work item scans together."""
 
 
@@ -148,8 +148,10 @@ class Scanner:
         columns = task.kept.sizes[-1] if form == "column" else 1
         strips = -(-columns // width) if form == "column" else 1
         share = rows // columns * strips
-        size = width if form == "group" else 1 if form == "column" else (
-            self.backend.traits(index).group_size)
+        traits = self.backend.traits(index)
+        is_long = traits.lanes == 1 and chunk >= BLOCK  # neighbouring rows are best kept apart
+        size = width if form == "group" else 1 if form == "column" or is_long else (
+            traits.group_size)
         marks = tuple(marks_of(s) for s in task.kept.strides)
         steps = "".join(marks_of([s]) for s in along)
         spec = Scan(

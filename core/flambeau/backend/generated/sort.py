@@ -111,8 +111,9 @@ class Sorter:
         along = [work.along[t] for t in tensors]
         marks = tuple(marks_of(s) for s in strides)
         steps = "".join(marks_of([s]) for s in along)
+        size = 1 if traits.lanes == 1 and work.n >= RUN else traits.group_size
         spec = Sort(work.x.dtype, work.descending, merges, marks, steps, is_last, work.register,
-                    traits.group_size)
+                    size)
         handle = self.backend.program(spec, lambda: spec.source(self.backend.dialect), index)
         longest = STRETCH if traits.lanes == 1 else STRETCH_OF_MANY
         stretch = min(longest, 2 * run) if merges else run
@@ -122,7 +123,7 @@ class Sorter:
             count, work.n, run, stretch, stretches, *(work.offsets[t] for t in tensors),
             *(work.walk.sizes[1:] if tensors else ()), *given_strides(strides, marks),
             *(s for s, mark in zip(along, steps, strict=True) if mark == "?"))
-        return Step(handle, -(-count // traits.group_size), scalars)
+        return Step(handle, -(-count // size), scalars)
 
 
 class _Work(NamedTuple):
