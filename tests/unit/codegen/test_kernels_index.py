@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import ml_dtypes
@@ -25,9 +26,11 @@ FORMS: dict[str, Traits] = {
 """How items add, by what a device is like."""
 
 
-@pytest.fixture(params=FORMS)
+@pytest.fixture(params=[*FORMS, "vectors"])
 def form(request: Any, monkeypatch: pytest.MonkeyPatch) -> Device:
     """C, as if for devices of several kinds."""
+    if request.param == "vectors":
+        return Device(opencl_backend())
     monkeypatch.setenv("CFLAGS", "-O0")
     backend = c_backend()
     backend.traits = lambda index: FORMS[request.param]
@@ -194,6 +197,7 @@ def test_memory_around_the_table_is_left_alone(form: Device) -> None:
         with pytest.raises(IndexError):
             form.backend.kernels.out["scatter_elements"](
                 native, native, form.put(np.full((1, 4), bad)), 1.0, dim=0)
+            form.backend.synchronize(0)
     whole = np.frombuffer(bytes(form.backend.copy_out(native.buffer, 0, 400, 0)), np.float32)
     assert not whole.any()
 
@@ -263,6 +267,33 @@ def test_memory_is_reached_only_with_an_index_in_range(dialect: Any, action: Any
     assert guard < text.rindex("table")
     assert "flags[0] = code;" in text
     assert ("fb_atomic_add_f32(table" in text) == (action == "atomic")
+
+
+def test_neighbours_are_handled_as_vectors() -> None:
+    steps = {"steps": ("0?", "??", "?0"), "items": 2, "width": 16}
+    text = spec(**steps).source(OpenCL()).text
+    assert re.search(r"vstore16\(vload16\(0, table \+ \(at_\d\)\), 0, value \+ \(p_\d\)\);", text)
+    text = spec(action="add", **steps).source(OpenCL()).text
+    assert "vload16(0, table + (at_2)) + vload16(0, value + (p_2))" in text
+    with pytest.raises(NotImplementedError, match="cuda: no vectors"):
+        spec(**steps).source(Cuda())
+
+
+@pytest.mark.parametrize(("width", "what", "want"), [
+    (48, np.float32, 16), (24, np.float32, 8), (4, np.int64, 4), (5, np.float32, 1),
+    (48, np.complex64, 1), (48, np.float16, 1), (48, np.bool_, 1)])
+def test_which_rows_are_vectors(
+    monkeypatch: pytest.MonkeyPatch, width: int, what: Any, want: int
+) -> None:
+    seen = []
+    source = Indexed.source
+    monkeypatch.setattr(
+        Indexed, "source", lambda self, d: (seen.append(self.width), source(self, d))[1])
+    device = Device(opencl_backend())
+    x = np.ones((3, width), what)
+    found = device.run("index_select", x, np.array([2, 0]), dim=0)
+    np.testing.assert_array_equal(found, x[[2, 0]])
+    assert seen == [want]
 
 
 def test_parameters_are_listed_in_order() -> None:

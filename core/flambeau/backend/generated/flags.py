@@ -40,6 +40,7 @@ class Flags:
         self._buffers: dict[int, Any] = {}
         self._codes: dict[Site, int] = {}
         self._unread: set[int] = set()
+        self._is_synchronous: dict[int, bool] = {}
 
     def buffer(self, index: int) -> Any:
         """Of a device."""
@@ -47,6 +48,7 @@ class Flags:
         if found is None:
             found = self._buffers[index] = self._backend.alloc(_WORDS.size, index)
             self._backend.copy_in(found, 0, memoryview(bytes(_WORDS.size)), index)
+            self._is_synchronous[index] = not self._backend.capabilities(index).asynchronous
         return found
 
     def code(self, site: Site) -> int:
@@ -56,7 +58,7 @@ class Flags:
     def launched(self, index: int) -> None:
         """Note that a kernel with checks was launched; on a synchronous device, look."""
         self._unread.add(index)
-        if not self._backend.capabilities(index).asynchronous:
+        if self._is_synchronous[index]:
             self.check(index)
 
     def check(self, index: int) -> None:

@@ -5,7 +5,8 @@ Where several items may add to one element,
 
 - a device without parallelism adds in order,
 - a device whose items do best alone gives each item all that goes to some elements, if there are
-  enough of these: no atomics, and the same result each time,
+  enough of these: no atomics, and the same result each time; neighbouring elements are handled as
+  vectors,
 - others add atomically, with 4 and 8 bytes directly; narrower numbers are added in a temporary
   copy of the table with 4 bytes per element.
 """
@@ -109,26 +110,32 @@ class Indexing:
         places: Places, wraps: bool, skips: bool, index: int, site: Site,
     ) -> _Plan:
         """The plan of a call that has something to do."""
-        backend = self.backend
+        backend, traits = self.backend, self.backend.traits(index)
         table, value = tensors[0].dtype, tensors[1].dtype if is_tensor else None
         sides = [places.table, *([places.value] if is_tensor else []), *places.indices]
         walk, items, action = self.arranged(places, action, table, is_tensor, index)
+        width = 1
+        if traits.lanes == 1 and value is table and action != "atomic":
+            width, walk, items = _in_vectors(
+                walk, items, len(places.indices), table, backend.dialect.widths)
         reach = [
             (s.offset, walk.sizes, steps) for s, steps in zip(sides, walk.strides, strict=True)]
         reach[0] = (reach[0][0], (*walk.sizes, *places.extents), (*reach[0][2], *places.jumps))
         register = index_register(product(walk.sizes), reach)
-        traits = backend.traits(index)
+        count = product(walk.sizes[:items])
+        size = traits.group_size
+        if width > 1 and action != "read":  # a few items with much to do: spread them
+            size = max(1, min(size, count // (2 * traits.units)))
         spec = Indexed(
             name, action, table, value, tuple(t.dtype for t in tensors[2 if is_tensor else 1:]),
-            items, tuple(map(_marks, walk.strides)), register, traits.group_size, wraps, skips)
+            items, tuple(map(_marks, walk.strides)), register, size, wraps, skips, width)
         handle = backend.program(spec, lambda: spec.source(backend.dialect), index)
-        count = product(walk.sizes[:items])
         strides = [
             s for steps, marks in zip(walk.strides, spec.steps, strict=True)
             for s, mark in zip(steps, marks, strict=True) if mark == "?"]
         extents = [n for pair in zip(places.extents, places.jumps, strict=True) for n in pair]
         return _Plan(
-            handle, -(-count // traits.group_size),
+            handle, -(-count // size),
             (count, *(s.offset for s in sides), *walk.sizes[1 if items else 0:], *strides,
              *extents),
             backend.flags.buffer(index), backend.flags.code(site),
@@ -218,6 +225,26 @@ def _row_items(walk: Walk, indices: int, lanes: int) -> int:
     n = len(walk.sizes)
     is_row = n > 0 and lanes == 1 and not any(s[-1] for s in walk.strides[-indices:])
     return n - 1 if is_row else n
+
+
+def _in_vectors(
+    walk: Walk, items: int, indices: int, table: dtype, widths: Sequence[int]
+) -> tuple[int, Walk, int]:
+    """How many neighbouring elements can be handled together, the walk over such vectors, and how
+    many of its dimensions items stand for."""
+    is_simple = table.category in (1, 2) and not (table.itemsize == 2 and table.category == 2)
+    d = next((d for d in (len(walk.sizes) - 1, items - 1) if d >= 0 and not any(
+        s[d] for s in walk.strides[-indices:]) and all(
+        s[d] == 1 for s in walk.strides[:-indices])), None)  # of rows, or an item's own elements
+    width = 1 if d is None else next((w for w in widths if walk.sizes[d] % w == 0), 1)
+    if d is None or not is_simple or width == 1:
+        return 1, walk, items
+
+    def replaced(steps: tuple[int, ...], value: int) -> tuple[int, ...]:
+        return (*steps[:d], value, *steps[d + 1:])
+
+    strides = tuple(replaced(s, s[d] * width) for s in walk.strides)
+    return width, Walk(replaced(walk.sizes, walk.sizes[d] // width), strides), max(items, d + 1)
 
 
 def _lines(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[Walk, Walk]:

@@ -59,6 +59,9 @@ class Dialect(ABC):
     """Of files that hold its sources."""
     flags: ClassVar[tuple[str, ...]] = ()
     """What a compiler must be told so that results are those of the formulas."""
+    widths: ClassVar[tuple[int, ...]] = ()
+    """How many elements :meth:`vector` handles, the greatest number first; none if the compiler
+    finds vectors itself, or if work items are their lanes."""
     has_groups: ClassVar[bool] = True
     """Whether work items of a group share memory and wait for each other."""
 
@@ -112,6 +115,13 @@ class Dialect(ABC):
     @abstractmethod
     def atomic_add(self, buffer: Parameter, index: str, value: str) -> list[str]:
         """Statements that add to an element which other work items add to at the same time."""
+
+    def vector(
+        self, target: Parameter, at: str, source: Parameter, place: str, count: int, adds: bool
+    ) -> list[str]:
+        """Statements that copy neighbouring elements to a buffer of the same type, or add them;
+        only where :attr:`widths` has the number."""
+        raise NotImplementedError(f"{self.name}: no vectors")
 
     # ---- statements --------------------------------------------------------------------------
     @abstractmethod

@@ -34,6 +34,7 @@ class OpenCL(CLike):
     extension = "cl"
     flags = ("-cl-std=CL1.2",)
     global_ = "__global "
+    widths = (16, 8, 4)
     types: ClassVar[dict[str, Any]] = {
         "bool": "bool", "i8": "char", "u8": "uchar", "i16": "short", "u16": "ushort",
         "i32": "int", "u32": "uint", "i64": "long", "u64": "ulong", "f32": "float",
@@ -68,6 +69,14 @@ class OpenCL(CLike):
             "  return x != x ? 0x7fc0 : (ushort)((u + 0x7fff + ((u >> 16) & 1)) >> 16);\n}\n"
             "#define fb_store_bf16(p, i, v) ((p)[i] = fb_to_bf16(v))"),
     }
+
+    def vector(
+        self, target: Parameter, at: str, source: Parameter, place: str, count: int, adds: bool
+    ) -> list[str]:
+        value = f"vload{count}(0, {source.name} + ({place}))"
+        if adds:
+            value = f"vload{count}(0, {target.name} + ({at})) + {value}"
+        return [f"vstore{count}({value}, 0, {target.name} + ({at}));"]
 
     def shared(self, register: Register, name: str, count: int) -> str:
         return f"__local {self.type(register)} {name}[{count}];"

@@ -40,6 +40,7 @@ class Indexed:
         group_size: work items per group.
         wraps: whether negative indices count from the end.
         skips: whether places with a certain index are left alone.
+        width: how many neighbouring elements, of one type, are handled at each place.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Indexed:
     group_size: int
     wraps: bool = False
     skips: bool = False
+    width: int = 1
 
     def source(self, dialect: Dialect) -> KernelSource:
         """The kernel.
@@ -188,6 +190,9 @@ class _Writer:
     def act(self, at: str, place: str) -> None:
         """Read, write or add one element."""
         kernel = self.kernel
+        if self.spec.width > 1:
+            self.vector(at, place)
+            return
         if self.spec.action == "read":
             assert self.value is not None
             kernel.store(self.value, place, kernel.load(self.table, at))
@@ -200,6 +205,15 @@ class _Writer:
         if self.spec.action == "add":
             value = self.sum(kernel.load(self.table, at), value)
         kernel.store(self.table, at, value)
+
+    def vector(self, at: str, place: str) -> None:
+        """Read, write or add neighbouring elements."""
+        assert self.value is not None
+        table, value, spec = (self.table.parameter, at), (self.value.parameter, place), self.spec
+        (target, to), (source, at) = (value, table) if spec.action == "read" else (table, value)
+        for line in self.kernel.dialect.vector(
+                target, to, source, at, spec.width, spec.action == "add"):
+            self.kernel.line(line)
 
     def sum(self, a: Value, b: Value) -> Value:
         """Of two elements; of bools whether one of them holds."""
