@@ -294,7 +294,7 @@ class AttentionKernels:
         steps = self.plans.obtain(key, make)
         made = tuple(
             Strided(self.backend.alloc(layout.numel * what.itemsize, index), what, layout)
-            for layout in steps.kept[: len(results)] if layout is not None)
+            for layout in steps.kept[: len(results)])
         steps.run(self.backend, [t.buffer for t in (*made, *given.values())], index)
         return made
 

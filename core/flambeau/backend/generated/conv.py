@@ -221,7 +221,6 @@ class ConvKernels:
             write(conv)
             self.plans.keep(key, steps)
         layout = steps.kept[0]
-        assert layout is not None
         buffer = self.backend.alloc(layout.numel * what.itemsize, index)
         steps.run(
             self.backend, [buffer, *[t.buffer for t in tensors if t is not None]], index)

@@ -129,7 +129,7 @@ class MatmulKernels:
             layout = Layout.contiguous(shape)
             steps = self.plan(key, Strided(None, a.dtype, layout), tensors, index, bool(factors))
         else:
-            layout = steps.kept[0]  # type: ignore[assignment]
+            layout = steps.kept[0]
         buffer = self.backend.alloc(layout.numel * a.dtype.itemsize, index)
         steps.run(self.backend, (buffer, *[x.buffer for x in tensors]), index, factors)
         return Strided(buffer, a.dtype, layout)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from flambeau.dtypes import dtype
 from flambeau.layout import Layout
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ class Steps:
         launches: what is launched.
         temporaries: bytes of each buffer that is needed meanwhile.
         kept: layouts whose identities stand for this plan.
+        results: element types and layouts of what is returned.
     """
 
     given: int
     launches: list[Launch] = field(default_factory=list)
     temporaries: list[int] = field(default_factory=list)
-    kept: tuple[Layout | None, ...] = ()
+    kept: tuple[Layout, ...] = ()
+    results: tuple[tuple[dtype, Layout], ...] = ()
 
     def temporary(self, nbytes: int) -> int:
         """A place for a buffer of a size."""
