@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import wgpu
 
@@ -15,8 +15,10 @@ from flambeau_wgpu.adapters import opened, selected
 from flambeau_wgpu.dialect import Wgsl
 from flambeau_wgpu.queue import Memory, Program, Queue
 
-GROUP: int = 64
+GROUP: Final = 64
 """Work items in a group."""
+VECTOR: Final = 8
+"""Numbers in a vector of a CPU, roughly."""
 
 
 class WgpuBackend(GeneratedBackend):
@@ -48,10 +50,14 @@ class WgpuBackend(GeneratedBackend):
         return len(self._adapters)
 
     def traits(self, index: int) -> Traits:
-        """A CPU's work items do best alone; a GPU's share their work through local memory."""
+        """Items share their work through local memory; on a CPU as many as one vector holds.
+
+        One alone (``lanes=1``) would keep long arrays of its own, as a C compiler likes them;
+        the compilers of shaders take minutes for these.
+        """
         is_cpu = self._adapters[index].info["adapter_type"] == "CPU"
         return Traits(
-            group_size=GROUP, lanes=1 if is_cpu else GROUP,
+            group_size=GROUP, lanes=VECTOR if is_cpu else GROUP,
             local_memory=self._adapters[index].limits["max-compute-workgroup-storage-size"],
             has_f64=False)
 
