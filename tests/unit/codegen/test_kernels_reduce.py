@@ -28,6 +28,7 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...] | None, tuple[int, ...] | Non
     ((200, 45), (0,), None),  # columns that fill no strip
     ((3, 70_001), (1,), None),  # pieces of runs, and a rest
     ((70_001, 3), (0,), None),
+    ((3, 4, 2003), (0, 2), None),  # a chunk per run
     ((3, 300, 300), (0, 2), None),  # many short runs
     ((9000, 2, 5), (0, 2), None),
     ((100_003,), None, None),

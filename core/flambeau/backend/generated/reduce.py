@@ -41,6 +41,10 @@ CHUNK: Final = 32768
 """Elements that a work item, or a group, reduces at least where a result has several chunks."""
 CHUNKS_AT_MOST: Final = 1024
 """Per result."""
+PARTS_AT_MOST: Final = 1 << 17
+"""Partial states of all results where each run is a chunk."""
+LONG: Final = 1024
+"""Runs from this length on are each worth a work item."""
 ENOUGH: Final = 64
 """Results, or strips of columns, that occupy a device without further division."""
 MANY: Final = 1 << 15
@@ -297,6 +301,9 @@ def split_for(task: Task, traits: Traits, is_last: bool = False) -> Split:
     width, enough = _width(task.state, run), ENOUGH
     if traits.lanes > 1 and run >= SHORT:
         form, width, enough = "group", traits.lanes, ENOUGH * 8
+    if not is_last and 1 < width <= LONG <= run < n and run <= CHUNK and (
+            form == "row" and results * n // run <= PARTS_AT_MOST):
+        return Split(form, width, 1, 1, run, n // run)  # a work item without a loop over runs
     is_whole = is_last or results >= enough or n < 2 * CHUNK
     return _cut(form, width, n, run, n if is_whole else CHUNK)
 
