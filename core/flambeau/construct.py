@@ -61,7 +61,7 @@ def tensor(
 
 
 def _place(array: Array, device: Any) -> Tensor:
-    result: Any = from_numpy(array)
+    result = from_native(kind_of(CPU, dtypes.from_numpy_dtype(array.dtype)), array)
     where = get_default_device() if device is None else device
     placed: Tensor = result if where is CPU else result.to(where)
     return placed
@@ -76,7 +76,7 @@ def _host_array(data: Any, what: DType | None) -> Array:
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
     if hasattr(data, "__array__") and not isinstance(data, (list, tuple)):
         return _host_array(np.asarray(data), what)
-    if not _is_sequence(data):
+    if data.__class__ in _PYTHON_TYPES or not _is_sequence(data):
         return _from_numbers([data], what or _common_type([data])).reshape(())
     flat, shape = _flatten(data)
     return _from_numbers(flat, what or _common_type(flat)).reshape(shape)
@@ -96,7 +96,7 @@ def _flatten(data: Sequence[Any]) -> tuple[list[Any], tuple[int, ...]]:
     """
     flat: list[Any] = list(data)
     shape = [len(flat)]
-    while flat and _is_sequence(flat[0]):
+    while flat and flat[0].__class__ not in _PYTHON_TYPES and _is_sequence(flat[0]):
         length = len(flat[0])
         for item in flat:
             if not _is_sequence(item):
@@ -159,8 +159,9 @@ def _from_numbers(flat: list[Any], what: DType) -> Array:
     try:
         if what.category == 0:
             return np.array([bool(v) for v in flat], np.bool_)
-        with np.errstate(over="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
+        if what.itemsize == 8:
+            return np.array(flat, what.numpy)  # nothing that Python's floats could overflow
+        with np.errstate(over="ignore"):
             return np.array(flat, what.numpy)
     except OverflowError as error:
         raise ValueError(f"cannot convert the data to {what!r}: {error}") from error

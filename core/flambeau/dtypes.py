@@ -160,11 +160,18 @@ def from_numpy_dtype(d: np.dtype[Any]) -> dtype:
     Raises:
         TypeError: for a type that tensors cannot hold.
     """
+    known = _OF_NUMPY.get(d)
+    if known is not None:
+        return known
     found = BY_NAME.get(d.name)
     if found is None or (found.name != d.name):
         held = ", ".join(t.name for t in ALL)
         raise TypeError(f"can't convert np.ndarray of type {d}. The supported types are: {held}.")
+    _OF_NUMPY[d] = found
     return found
+
+
+_OF_NUMPY: Final[dict[np.dtype[Any], dtype]] = {}  # those met: NumPy makes the name anew each time
 
 
 def result_type(operands: list[tuple[dtype | None, int, Any]]) -> dtype:

@@ -298,13 +298,18 @@ def {op.name}({_signature(op, out=True)}):
 {_indent(_prologue(op), -2)}
   try:
     if {plain}not ACTIVE and (input._base is None or not input._base._requires_grad) and (
-        dim is None or (dim.__class__ is int and dim >= 0)):
+        dim is None or dim.__class__ is int):
       entry = FAST.get(input._kind)
       if entry is not None:
         fresh, kind = entry
         native = input._native
-        native = fresh(native if native is not None else input.native(),
-                       dim=None if dim is None else (dim,), keepdim=keepdim)
+        if native is None: native = input.native()
+        if dim is None:
+          native = fresh(native, dim=None, keepdim=keepdim)
+        else:
+          at = dim if dim >= 0 else dim + len(native.shape)
+          if at < 0: raise IndexError
+          native = fresh(native, dim=(at,), keepdim=keepdim)
 {_MAKE}
         if input._requires_grad and MODE.enabled:
 {_record(op, ("input",))}

@@ -80,6 +80,8 @@ class CpuBackend(Backend):
         size = what.itemsize
         if not layout.numel:
             return np.empty(layout.shape, what.numpy)
+        if layout.is_contiguous:
+            return np.ndarray(layout.shape, what.numpy, buffer, layout.offset * size)
         return np.ndarray(
             layout.shape, what.numpy, buffer, layout.offset * size,
             tuple(s * size for s in layout.strides),

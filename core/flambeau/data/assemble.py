@@ -18,18 +18,23 @@ from flambeau.tensor import Tensor, from_native
 
 if TYPE_CHECKING:
     from flambeau.kind import Kind
-    from flambeau.layout import Size
 
 
 def stack(batch: Sequence[Tensor]) -> Tensor | None:
     """Tensors of one shape and dtype, stacked in a new dimension 0."""
     first = batch[0]
-    kind, shape = first._kind, first.shape
-    if kind.device is not CPU or _is_watched() or not all(_is_like(t, kind, shape) for t in batch):
+    kind = first._kind
+    if kind.device is not CPU or _is_watched() or not all(_is_plain(t, kind) for t in batch):
+        return None
+    natives = [t.native() for t in batch]
+    shape = natives[0].shape
+    if any(native.shape != shape for native in natives):
         return None
     stacked = _room((len(batch), *shape), kind)
-    for position, t in enumerate(batch):
-        stacked[position] = t.native()
+    if shape:  # end to end, which is one call
+        np.concatenate(natives, out=stacked.reshape(len(batch) * shape[0], *shape[1:]))
+    else:
+        stacked[...] = natives
     return from_native(kind, stacked)
 
 
@@ -38,8 +43,8 @@ def _is_watched() -> bool:
     return len(modes.ACTIVE) > len(overrides.OVERRIDING)
 
 
-def _is_like(t: Tensor, kind: Kind, shape: Size) -> bool:
-    return type(t) is Tensor and t._kind is kind and t.shape == shape and not t.requires_grad
+def _is_plain(t: Tensor, kind: Kind) -> bool:
+    return t.__class__ is Tensor and t._kind is kind and not t.requires_grad
 
 
 def rows(tensor: Tensor, indices: Sequence[int]) -> Tensor | None:
@@ -49,7 +54,7 @@ def rows(tensor: Tensor, indices: Sequence[int]) -> Tensor | None:
         IndexError: an index is out of range.
     """
     kind, shape = tensor._kind, tensor.shape
-    if kind.device is not CPU or not shape or _is_watched() or not _is_like(tensor, kind, shape):
+    if kind.device is not CPU or not shape or _is_watched() or not _is_plain(tensor, kind):
         return None
     wanted = np.array(indices, np.int64)
     outside = wanted[(wanted < -shape[0]) | (wanted >= shape[0])]

@@ -249,6 +249,15 @@ def empty_like(
     return finish(result, requires_grad, None, "empty_like")
 
 
+def _filled_like(input: Tensor, value: int, options: dict[str, Any]) -> Tensor:
+    if not options:
+        held = input.layout_()
+        if held.is_contiguous:
+            kind = input._kind
+            return dispatch.full(kind, held.shape, number(value, kind.dtype))
+    return full_like(input, value, **options)
+
+
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: dtypes.dtype | None = None, layout: Any = None,
     device: Any = None, requires_grad: bool = False, memory_format: Any = None,
@@ -267,12 +276,12 @@ def full_like(
 
 def zeros_like(input: Tensor, **options: Any) -> Tensor:
     """A tensor of the shape and memory order of another, filled with 0."""
-    return full_like(input, 0, **options)
+    return _filled_like(input, 0, options)
 
 
 def ones_like(input: Tensor, **options: Any) -> Tensor:
     """A tensor of the shape and memory order of another, filled with 1."""
-    return full_like(input, 1, **options)
+    return _filled_like(input, 1, options)
 
 
 # ---- of the same dtype and device --------------------------------------------------------------

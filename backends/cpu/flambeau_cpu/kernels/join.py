@@ -26,10 +26,15 @@ def cat(tensors: list[Any], dim: int = 0) -> Any:
 @kernels.register_fresh("stack")
 def stack(tensors: list[Any], dim: int = 0) -> Any:
     """Arrays of one shape: end to end, which in front of all dimensions is stacking."""
-    shape = tensors[0].shape
-    if not shape or dim != 0:
-        return cat([np.expand_dims(t, dim) for t in tensors], dim)
-    if any(t.shape != shape for t in tensors):
+    first = tensors[0]
+    shape, ndim = first.shape, first.ndim
+    if any(t.shape != shape for t in tensors) or not -ndim - 1 <= dim <= ndim:
         return NotImplemented
+    if not ndim:
+        joined = np.array(tensors)
+        return joined if joined.dtype is first.dtype else NotImplemented
+    if dim != 0:
+        insert = (*(slice(None),) * (dim % (ndim + 1)), None)
+        return cat([t[insert] for t in tensors], dim % (ndim + 1))
     joined = cat(tensors)
     return joined if joined is NotImplemented else joined.reshape(len(tensors), *shape)

@@ -41,8 +41,9 @@ def get_total_norm(
     if not items:
         return fb.tensor(0.0)
     place = items[0].device
-    norms: list[Any] = [fb.norm(t, power).to(place) for t in items]
-    total: Tensor = fb.norm(fb.stack(norms), power)
+    norms: list[Any] = [fb.linalg.vector_norm(t, power) for t in items]
+    norms = [t if t.device is place else t.to(place) for t in norms]
+    total: Tensor = fb.linalg.vector_norm(fb.stack(norms), power)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {power} for gradients from `parameters` is non-finite, so "
@@ -61,7 +62,7 @@ def clip_grads_with_norm_(
     # A factor of 1 is applied too: looking at its value would wait for the device.
     factor = (float(max_norm) / (total_norm + _TINY)).clamp(max=1.0)
     for grad in grads:
-        grad.mul_(factor.to(grad.device))
+        grad.mul_(factor if grad.device is factor.device else factor.to(grad.device))
 
 
 def clip_grad_norm_(
