@@ -229,3 +229,21 @@ def test_products_find_a_missing_barrier() -> None:
     check(Device(opencl_backend(32)), a, b)
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         check(Device(opencl_backend(32, WithoutBarriers())), a, b)
+
+
+# ---- compiled for GPUs ---------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.complex64, np.int64])
+def test_cuda_compiles(dtype: Any) -> None:
+    nvrtc = pytest.importorskip("nvrtc")
+    if nvrtc.library() is None:
+        pytest.skip("nvidia-cuda-nvrtc-cu12 is not installed")
+    backend = Recorder("compiled", Cuda(), GPU)
+    device = Device(backend)
+    a, b = draw(0, 200, 90, dtype=dtype), draw(1, 90, 160, dtype=dtype)
+    device.native("matmul", a, b)
+    device.native("matmul", b.T, a.T)
+    device.native("matmul", a[0], a[1])
+    assert len(backend.sources) == 3
+    for source in backend.sources.values():
+        size, log = nvrtc.to_cubin(source.text, Cuda.flags, "sm_80")
+        assert size, log
