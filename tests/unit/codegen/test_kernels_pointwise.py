@@ -298,6 +298,27 @@ def test_several_elements_per_item(n: int) -> None:
     np.testing.assert_array_equal(device.run("neg", numbers(n, 4).T[1:]), -numbers(n, 4).T[1:])
 
 
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 63, 64, 65, 200])
+@pytest.mark.parametrize("lanes", [1, 32])
+def test_rows_of_every_length(lanes: int, n: int) -> None:
+    device = Device(opencl_backend(lanes))
+    x, row, column = numbers(5, n), numbers(n), numbers(5, 1)
+    np.testing.assert_array_equal(device.run("add", x, row), x + row)
+    np.testing.assert_array_equal(device.run("mul", column, x), x * column)
+    np.testing.assert_array_equal(device.run("add", row, column), row + column)
+    whole = numbers(3, 5, 2 * n)[:, 1:4, ::2]
+    np.testing.assert_array_equal(device.run("add", whole, numbers(3, 1, 1)), whole +
+                                  numbers(3, 1, 1))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS[1:], ids=lambda d: d.name)
+def test_groups_find_their_row_with_one_division(dialect: Any) -> None:
+    text = spec(steps=("?1", "?1", "01"), by_rows=True).source(dialect).text
+    assert text.count(" / ") == 1
+    assert "row_ = (group_ / count)" in text or "row_ = group_ / count" in text
+    assert "if (at_ < size_1) {" in text
+
+
 @pytest.mark.parametrize("dialect", DIALECTS[1:], ids=lambda d: d.name)
 def test_several_elements_are_read_before_one_is_written(dialect: Any) -> None:
     text = spec(per_item=4).source(dialect).text

@@ -21,7 +21,7 @@ from flambeau.codegen.inference import infer, tree_of
 from flambeau.codegen.kernels.indexing import in_memory_order, index_register
 from flambeau.codegen.kernels.pointwise import Input, Pointwise
 from flambeau.dtypes import dtype
-from flambeau.layout import Layout, strides_in_order
+from flambeau.layout import Layout, product, strides_in_order
 from flambeau.registry import Op, all_ops
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PLANS_AT_MOST: Final = 4096
 """Per op; then all are forgotten."""
+ROWS_AT_LEAST: Final = 16
+"""Elements of the last dimension for which groups are given a row each, or several a long one."""
 FACTORS: Final = ("alpha", "value")
 """Attributes that are 1 more often than not: then the formula is taken without them."""
 Formula: TypeAlias = str | Callable[..., str | None]
@@ -335,11 +337,14 @@ class PointwiseKernel:
         counts = self.name == "arange_steps"
         shape = _steps(walk.strides)
         traits = self.backend.traits(index)
-        size, is_linear = traits.group_size, len(walk.sizes) == 1 and not counts
-        per_item = traits.per_item if is_linear and self.backend.dialect.has_groups else 1
+        size, has_groups = traits.group_size, self.backend.dialect.has_groups and not counts
+        per_item = traits.per_item if len(walk.sizes) == 1 and has_groups else 1
+        by_rows = has_groups and len(walk.sizes) > 1 and walk.sizes[-1] >= ROWS_AT_LEAST
+        if by_rows:
+            size = min(size, 1 << (walk.sizes[-1] - 1).bit_length())
         spec = Pointwise(
             self.name, text, tuple(inputs.values()), out, floating, integer, shape, register,
-            size, counts, per_item)
+            size, counts, per_item, by_rows)
         handle = self.backend.program(spec, lambda: spec.source(self.backend.dialect), index)
         strides = [
             s for steps, marks in zip(walk.strides, shape, strict=True)
@@ -348,10 +353,12 @@ class PointwiseKernel:
             (i, _packer(inputs[name]), inputs[name].is_complex)
             for i, (name, x) in enumerate(arguments.items())
             if name in inputs and not isinstance(x, Strided))
+        per_row = -(-walk.sizes[-1] // size) if by_rows else 0
+        groups = per_row * product(walk.sizes[:-1]) if by_rows else (
+            -(-layout.numel // (size * per_item)))
         return Plan(
-            handle, -(-layout.numel // (size * per_item)),
-            (layout.numel, *offsets, *walk.sizes[1:], *strides), numbers, out, layout,
-            layout.span() * out.itemsize, (layout, *(x.layout for x in tensors)))
+            handle, groups, (per_row or layout.numel, *offsets, *walk.sizes[1:], *strides), numbers,
+            out, layout, layout.span() * out.itemsize, (layout, *(x.layout for x in tensors)))
 
 
 def _remember(plans: dict[tuple[Any, ...], Any], key: tuple[Any, ...], plan: Any) -> None:

@@ -42,6 +42,8 @@ class Pointwise:
         counts: whether the formula knows the number of the element.
         per_item: elements that an item handles, if there is at most one dimension; neighbouring
             items handle neighbouring elements.
+        by_rows: whether a group handles a stretch of the last dimension of several, so that the
+            whole group finds its row with one division.
     """
 
     name: str
@@ -55,13 +57,14 @@ class Pointwise:
     group_size: int
     counts: bool = False
     per_item: int = 1
+    by_rows: bool = False
 
     def source(self, dialect: Dialect) -> KernelSource:
         """The kernel.
 
-        Its arguments are: the buffers of the result and of the tensors; the number of elements;
-        their offsets; the sizes of all dimensions but the first; per tensor the strides marked
-        "?"; the numbers (the parts of complex ones).
+        Its arguments are: the buffers of the result and of the tensors; the number of elements, or
+        that of groups per row; their offsets; the sizes of all dimensions but the first; per tensor
+        the strides marked "?"; the numbers (the parts of complex ones).
         """
         kernel = Kernel(dialect, f"fb_{self.name}", self.group_size)
         tensors = [x for x in self.inputs if x.dtype is not None]
@@ -80,11 +83,12 @@ class Pointwise:
         ]
         numbers = self.numbers(kernel)
 
-        def elements(items: Sequence[str]) -> None:
+        def elements(items: Sequence[str], row: str = "") -> None:
             """Handle elements: first all are read, because they may be where results go."""
             found = []
             for item in items:
-                places = unravel(kernel, item, sizes, strides, self.index, starts)
+                places = self.along(kernel, row, item, sizes, strides, starts) if row else (
+                    unravel(kernel, item, sizes, strides, self.index, starts))
                 values = dict(numbers)
                 for x, buffer, place in zip(tensors, buffers[1:], places[1:], strict=True):
                     values[x.name] = kernel.load(buffer, place)
@@ -95,12 +99,32 @@ class Pointwise:
                 scalars = Scalars(kernel, self.floating, self.integer, values)
                 kernel.store(buffers[0], place, kernel.let(scalars.evaluate(self.formula), "y"))
 
-        if self.per_item == 1:
+        if self.by_rows:
+            group, local = kernel.position("group", index), kernel.position("local", index)
+            row = kernel.integer(f"{group} / {count}", index, "row")
+            at = kernel.integer(
+                f"({group} - {row} * {count}) * {self.group_size} + {local}", index, "at")
+            with kernel.when(f"{at} < {sizes[-1]}"):
+                elements([at], row)
+        elif self.per_item == 1:
             with kernel.item(count, index) as item:
                 elements([item])
         else:
             self.several(kernel, count, elements)
         return kernel.finish()
+
+    def along(
+        self, kernel: Kernel, row: str, at: str, sizes: Sequence[str],
+        strides: Sequence[Sequence[str]], starts: Sequence[str],
+    ) -> list[str]:
+        """The places of an element of a row."""
+        places = unravel(
+            kernel, row, sizes[:-1], [s[:-1] for s in strides], self.index, starts)
+        return [
+            place if steps[-1] == "0" else kernel.integer(
+                f"{place} + {at}" if steps[-1] == "1" else f"{place} + {at} * {steps[-1]}",
+                self.index, "p")
+            for place, steps in zip(places, strides, strict=True)]
 
     def several(
         self, kernel: Kernel, count: str, elements: Callable[[Sequence[str]], None]
