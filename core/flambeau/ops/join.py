@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 from flambeau import dispatch, dtypes, modes
 from flambeau.kind import kind_of
-from flambeau.layout import Layout, wrap_dim
+from flambeau.layout import REMEMBERED_VIEWS, Layout, wrap_dim
 from flambeau.ops.shape import slice_dim
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
@@ -136,25 +136,32 @@ def _split_samples(make: Make) -> Iterator[Sample]:
 def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts: of one size (the last may be smaller), or of sizes given."""
     dim = wrap_dim(dim, self.ndim)
-    size = self.shape[dim]
-    if isinstance(split_size_or_sections, int):
-        step = split_size_or_sections
-        if step < 0 or (step == 0 and size):
-            raise RuntimeError(
-                f"split expects split_size be non-negative, but got split_size={step}")
-        sizes = [min(step, size - at) for at in range(0, size, step)] if size else [0]
-    else:
-        sizes = [int(n) for n in split_size_or_sections]
-        if sum(sizes) != size or any(n < 0 for n in sizes):
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
-                f"size at dimension {dim}), but got split_sizes={sizes}")
-    ends = list(accumulate(sizes))
-    spans = [(at - n, at) for n, at in zip(sizes, ends, strict=True)]
+    sections = split_size_or_sections
+    if not isinstance(sections, int):
+        sections = tuple(map(int, sections))
     if _has_history(self):
-        return tuple(slice_dim(self, dim, start, stop) for start, stop in spans)
-    held = self.layout_()
-    return _views(self, (held.slice(dim, start, stop) for start, stop in spans))
+        return tuple(slice_dim(self, dim, *span) for span in _spans(self.shape[dim], dim, sections))
+    return _views(self, ("split", dim, sections), lambda held: [
+        held.slice(dim, *span) for span in _spans(held.shape[dim], dim, sections)])
+
+
+def _spans(size: int, dim: int, sections: int | tuple[int, ...]) -> list[tuple[int, int]]:
+    """Where the parts of a dimension start and stop.
+
+    Raises:
+        RuntimeError: for parts that do not make up the dimension.
+    """
+    if isinstance(sections, int):
+        if sections < 0 or (sections == 0 and size):
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={sections}")
+        starts = range(0, size, sections) if size else (0,)
+        return [(start, min(start + sections, size)) for start in starts]
+    if sum(sections) != size or any(n < 0 for n in sections):
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
+            f"size at dimension {dim}), but got split_sizes={list(sections)}")
+    return [(stop - n, stop) for n, stop in zip(sections, accumulate(sections), strict=True)]
 
 
 def _has_history(self: Tensor) -> bool:
@@ -163,8 +170,22 @@ def _has_history(self: Tensor) -> bool:
     return bool(modes.ACTIVE) or base._requires_grad
 
 
-def _views(self: Tensor, layouts: Iterable[Layout]) -> tuple[Tensor, ...]:
-    """Views of a tensor that has no history."""
+def _views(
+    self: Tensor, key: tuple[Any, ...], parts: Callable[[Layout], list[Layout]]
+) -> tuple[Tensor, ...]:
+    """Views of all parts of a tensor that has no history.
+
+    Args:
+        key: by which the layouts of the parts are remembered.
+    """
+    held = self.layout_()
+    layouts: list[Layout] | None = held.memo[key]
+    if layouts is None:
+        layouts = parts(held.at(0))
+        if len(layouts) <= REMEMBERED_VIEWS:
+            held.memo.remember(key, layouts)
+    if held.offset:
+        layouts = [layout.at(held.offset + layout.offset) for layout in layouts]
     kind, storage = self._kind, self.storage()
     base = self if self._base is None else self._base
     views = [from_storage(kind, storage, layout) for layout in layouts]
@@ -205,5 +226,4 @@ def unbind(self: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     size = self.shape[dim]
     if _has_history(self):
         return tuple(self.select(dim, i) for i in range(size))
-    held = self.layout_()
-    return _views(self, (held.select(dim, i) for i in range(size)))
+    return _views(self, ("unbind", dim), lambda held: [held.select(dim, i) for i in range(size)])
