@@ -10,20 +10,22 @@ from flambeau.backend import KernelTable, Strided
 from flambeau.backend.generated.pointwise import PLANS_AT_MOST
 from flambeau.backend.generated.reduce import (
     ARGUMENTS,
+    States,
+    accumulated,
+    argument,
+    formula,
+    only,
+)
+from flambeau.backend.generated.split import (
     CHUNK,
     CHUNKS_AT_MOST,
     ENOUGH,
     MANY,
     Split,
-    States,
     Step,
     Task,
-    accumulated,
-    argument,
-    formula,
     given_strides,
     marks_of,
-    only,
     part_sizes,
     step_of,
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided
 from flambeau.backend.generated.pointwise import PLANS_AT_MOST
-from flambeau.backend.generated.reduce import given_strides, marks_of
+from flambeau.backend.generated.split import Step, given_strides, marks_of
 from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register
 from flambeau.codegen.kernels.reduce import MEMORY
 from flambeau.codegen.kernels.sort import RUN, Sort
@@ -22,14 +22,6 @@ STRETCH: Final = 1024
 """Elements of a merge that a work item writes; a power of 2."""
 STRETCH_OF_MANY: Final = 64
 """The same where groups of work items run side by side."""
-
-
-class Step(NamedTuple):
-    """One launch."""
-
-    handle: Any
-    groups: int
-    scalars: tuple[int, ...]
 
 
 class Plan(NamedTuple):
