@@ -230,7 +230,7 @@ def _unary(op: Op) -> str:
     return f"""
 def {op.name}({_signature(op, out=True)}):
   try:
-    if {_plain(op)}not ACTIVE and (input._base is None or not input._base._requires_grad):
+    if {_plain(op)}not ACTIVE and ({_current("input")}):
       entry = FAST.get(input._kind)
       if entry is not None:
         fresh, kind = entry
@@ -256,8 +256,7 @@ def {op.name}({_signature(op, out=True)}):
     if {_plain(op)}not ACTIVE:
       if isinstance({b}, Tensor):
         entry = FAST.get({a}._kind) if {a}._kind is {b}._kind else None
-        if entry is not None and ({a}._base is None or not {a}._base._requires_grad) and (
-            {b}._base is None or not {b}._base._requires_grad):
+        if entry is not None and ({_current(a)}) and ({_current(b)}):
           fresh, kind = entry
           x, y = {a}._native, {b}._native
           native = fresh(x if x is not None else {a}.native(),
@@ -273,8 +272,7 @@ def {op.name}({_signature(op, out=True)}):
         entry = FAST.get(kind)
         category = kind.dtype.category if kind.dtype.itemsize > 2 else 0  # NumPy widens bfloat16
         if entry is not None and (
-            category == 2 or (category == 1 and {b}.__class__ is int)) and (
-            {a}._base is None or not {a}._base._requires_grad):
+            category == 2 or (category == 1 and {b}.__class__ is int)) and ({_current(a)}):
           fresh, kind = entry
           native = {a}._native
           native = fresh(native if native is not None else {a}.native(), {b})
@@ -297,7 +295,7 @@ def _reduction(op: Op) -> str:
 def {op.name}({_signature(op, out=True)}):
 {_indent(_prologue(op), -2)}
   try:
-    if {plain}not ACTIVE and (input._base is None or not input._base._requires_grad) and (
+    if {plain}not ACTIVE and ({_current("input")}) and (
         dim is None or dim.__class__ is int):
       entry = FAST.get(input._kind)
       if entry is not None:
@@ -319,6 +317,12 @@ def {op.name}({_signature(op, out=True)}):
   except Exception:
     pass
 {_slow(op, arguments)}"""
+
+
+def _current(t: str) -> str:
+    """The condition that a tensor is no view whose history a write through another has outdated."""
+    return (f"{t}._base is None or not {t}._base._requires_grad or "
+            f"{t}._seen == {t}._storage.version")
 
 
 def _slow(op: Op, arguments: str) -> str:
