@@ -236,6 +236,7 @@ def {op.name}({_signature(op, out=True)}):
         fresh, kind = entry
         native = input._native
         native = fresh(native if native is not None else input.native())
+        if native is NotImplemented: raise TypeError
 {_MAKE}
         if input._requires_grad and MODE.enabled:
 {_record(op, ("input",))}

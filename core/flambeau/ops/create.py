@@ -399,6 +399,12 @@ def arange(
 
     ``arange(end)``, ``arange(start, end)``, ``arange(start, end, step)``, or by these names.
     """
+    if len(bounds) == 1 and bounds[0].__class__ is int and bounds[0] >= 0 and (
+        start is None and end is None and step is None and out is None and dtype is None
+        and device is None and not (requires_grad or defaults.stack)
+    ):
+        counted: Tensor = _arange(0, 1, bounds[0], dtypes.int64, CPU)
+        return counted
     start, end, step = _range_arguments(bounds, start, end, step)
     _check_range(start, end, step)
     if dtype is None:

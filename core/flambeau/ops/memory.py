@@ -90,7 +90,7 @@ def _to_copy_samples(make: Make) -> Iterator[Sample]:
 @composite(
     "to_copy(Tensor self, *, dtype? dtype=None, device? device=None, "
     "memory_format? memory_format=None) -> Tensor",
-    namespaces=("_internal",), method=False, derivatives={"self": lambda g: g},
+    namespaces=("_internal",), method=False, derivatives={"self": lambda g: g}, template="unary",
     samples=_to_copy_samples, dtypes="all", out=False,
 )
 def to_copy(

@@ -25,6 +25,14 @@ def copy(out: Any, source: Any) -> None:
     np.copyto(out, source, casting="unsafe")
 
 
+@kernels.register_fresh("to_copy")
+def to_copy(x: Any, dtype: Any = None, device: Any = None, memory_format: Any = None) -> Any:
+    """A plain copy of a row-major array."""
+    if dtype is None and device is None and memory_format is None and x.flags.c_contiguous:
+        return x.copy()
+    return NotImplemented
+
+
 def _float_to_integer(out: Any, source: Any) -> None:
     """Narrow types through int64, as C compilers do, so that values out of range wrap."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
