@@ -11,7 +11,7 @@ from kernel_device import Device
 
 from flambeau import dtypes
 from flambeau.backend.generated import C, Cuda, Dialect, OpenCL, conv
-from flambeau.codegen.kernels.conv import Columns, Direct, Fold, Window
+from flambeau.codegen.kernels.conv import Columns, Direct, DirectWeights, Fold, Total, Window
 
 Array = np.ndarray[Any, Any]
 Ints = tuple[int, ...]
@@ -82,10 +82,10 @@ def test_forward(device: Device, name: str) -> None:
         got, want + b.reshape(-1, *(1,) * len(case[2])), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["strided", "groups", "pointwise", "1d"])
+@pytest.mark.parametrize("name", ["strided", "groups", "pointwise", "1d", "few", "depthwise"])
 def test_gradients(device: Device, name: str) -> None:
     case = CASES[name]
-    case = ((1, *case[0][1:]), *case[1:])
+    case = (((3 if name == "few" else 1), *case[0][1:]), *case[1:])
     x, w = draw(0, *case[0]), draw(1, *case[1])
     g = draw(2, *definition(x, w, case).shape)
     dx, dw = adjoints(x, w, g, case)
@@ -154,3 +154,6 @@ def test_texts(dialect: Dialect) -> None:
     assert "* 2 ==" in fold  # only places that a stride reaches
     assert "fb_conv_direct" in Direct(
         dtypes.complex64, window, 4, False, "i32", 16).source(dialect).text
+    assert "fb_conv_weights" in DirectWeights(
+        dtypes.float16, window, 4, "i64", 16).source(dialect).text
+    assert "fb_total" in Total(dtypes.float16, "i32", 64).source(dialect).text

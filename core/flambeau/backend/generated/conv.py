@@ -12,7 +12,7 @@ from flambeau.backend import KernelTable, Strided
 from flambeau.backend.generated.products import Operands, Planner, Planners
 from flambeau.backend.generated.steps import Plans, Steps
 from flambeau.codegen.dialects.base import Index
-from flambeau.codegen.kernels.conv import Columns, Direct, Fold, Window
+from flambeau.codegen.kernels.conv import Columns, Direct, DirectWeights, Fold, Total, Window
 from flambeau.codegen.kernels.indexing import index_register
 from flambeau.codegen.kernels.matmul import Tile
 from flambeau.codegen.kernels.panels import AT_A_TIME, panel_dtype
@@ -385,6 +385,9 @@ def _backward(c: Conv) -> None:
 
 def _weights(c: Conv) -> None:
     """The gradient of w from those of y, and x."""
+    if c.p.outs <= FEW:
+        _direct_weights(c)
+        return
     p, w = c.p, c.rows
     assert w is not None
     ones, zeros = (1,) * p.window.ndim, (0,) * p.window.ndim
@@ -408,3 +411,24 @@ def _weights(c: Conv) -> None:
             (*q.steps[:3], q.steps[0])[:n], (0, 0, 0, 0)[:n])
         c.planner.product(
             c.steps, q, c.what, (0, left, right, 0)[:n], tile=tile, is_packed=True)
+
+
+def _direct_weights(c: Conv) -> None:
+    """The gradient of w, where windows are read for few channels."""
+    p, traits = c.p, c.planner.traits
+    outs = min(p.outs, FEW // 2)
+    size = min(c.size, 16) if traits.lanes == 1 else c.size
+    teams, blocks = -(-p.depth // size), -(-p.outs // outs)
+    wanted = -(-4 * traits.units // (teams * blocks * p.groups))
+    share = -(-p.images // min(p.images, wanted))
+    pieces = -(-p.images // share)
+    register = c.register(pieces * p.w.numel + p.y.numel)
+    sums = c.steps.temporary(pieces * p.w.numel * panel_dtype(c.what).itemsize)
+    spec = DirectWeights(c.what, p.window, outs, register, size)
+    count = pieces * p.groups * blocks * teams * size
+    c.steps.add(c.planner.handle(spec), c.planner.teams(count, size), (sums, 1, 2), (
+        count, teams, blocks, p.groups, p.outs, p.depth, p.images, share, p.y.offset,
+        *p.y.strides, p.x.offset, p.x.strides[0], p.channels * p.x.strides[1], *p.x.strides[1:],
+        *p.sizes, *p.counts))
+    total = Total(c.what, register, c.size)
+    c.steps.add(c.planner.handle(total), -(-p.w.numel // c.size), (0, sums), (p.w.numel, pieces))

@@ -4,7 +4,7 @@ over single channels without a product."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -363,10 +363,10 @@ class Direct:
                               for d, (o, x) in enumerate(zip(origins, taps, strict=True))]
                     inside = s.is_inside(places, sizes)
                     with kernel.when(inside) if inside else nullcontext():
-                        x = self.factor(kernel, source, s.element(
+                        x = factor(kernel, source, s.element(
                             f"{base} + {c} * {of_channel}", places, steps))
                         for total, row in zip(totals, rows, strict=True):
-                            multiply_add(kernel, total, x, self.factor(kernel, weight, s.element(
+                            multiply_add(kernel, total, x, factor(kernel, weight, s.element(
                                 f"{row} + {c} * {of_in}", taps, steps_w)))
                 channel_start = f"{image} * {groups} * {each}"
                 for i, (total, o) in enumerate(zip(totals, outs, strict=True)):
@@ -375,7 +375,122 @@ class Direct:
                             out, f"({channel_start} + {o}) * {length} + {place}", total)
         return kernel.finish()
 
-    def factor(self, kernel: Kernel, buffer: Buffer, index: str) -> Value:
-        """An element in the type of the sum."""
-        return kernel.let(
-            kernel.cast(kernel.load(buffer, index), accumulator(self.dtype)), "factor")
+@dataclass(frozen=True, slots=True)
+class DirectWeights:
+    """A kernel of the weight's gradient with few output channels per group.
+
+    An item sums over the places of some images, for an element of the windows and some channels.
+
+    Attributes:
+        dtype: of the tensors.
+        window: the windows.
+        outs: output channels of an item.
+        index: type of indices.
+        group_size: of a team, which has elements of the same group, channels and images.
+    """
+
+    dtype: dtype
+    window: Window
+    outs: int
+    index: Index
+    group_size: int
+
+    def source(self, dialect: Dialect) -> KernelSource:
+        """The kernel.
+
+        Its arguments are: the buffers of the sums (pieces, output channels, elements of a window
+        in the channels of a group), of the result's gradient and of the input; the number of
+        items; teams and blocks of output channels per group; groups, output channels of one, and
+        elements; images, and how many of them a piece has; offset and strides of the gradient
+        along images, channels and spatial dimensions; those of the input along images, groups,
+        channels and spatial dimensions; its spatial sizes; how many windows there are along them.
+        """
+        kernel, index = Kernel(dialect, "fb_conv_weights", self.group_size), self.index
+        s = Spatial(kernel, self.window, index)
+        sums = kernel.buffer("sums", panel_dtype(self.dtype), True)
+        grad, source = kernel.buffer("grad", self.dtype), kernel.buffer("input", self.dtype)
+        count, teams, blocks, groups, each, depth, images, share = (
+            kernel.scalar(name, index) for name in (
+                "count", "teams", "blocks", "groups", "each", "depth", "images", "share"))
+        start_g, image_g, channel_g = (
+            kernel.scalar(name, index) for name in ("start_g", "step_g_image", "step_g_channel"))
+        steps_g = s.scalars("step_g")
+        start, of_image, of_group, of_channel = (
+            kernel.scalar(name, index)
+            for name in ("start", "step_image", "step_group", "step_channel"))
+        steps, sizes, counts = s.scalars("step"), s.scalars("size"), s.scalars("count")
+        with kernel.item(count, index) as item:
+            number, local = team(kernel, item, self.group_size, index)
+            piece, group, block, part = s.split(number, ["", groups, blocks, teams], "at")
+            element = s.let(f"{part} * {self.group_size} + {local}", "element")
+            first = s.let(f"{block} * {self.outs}", "first")
+            begin = s.let(f"{piece} * {share}", "begin")
+            end = s.let(dialect.basic("min", [f"({begin} + {share})", images], index), "end")
+            with kernel.when(f"{element} < {depth}"):
+                channel = s.let(f"{element} / {self.window.area}", "channel")
+                taps = s.taps(s.let(f"{element} - {channel} * {self.window.area}", "tap"))
+                base = s.let(
+                    f"{start} + {group} * {of_group} + {channel} * {of_channel}", "base")
+                last = s.let(f"{each} - 1", "last")
+                outs = [s.let(dialect.basic("min", [f"({first} + {i})", last], index), "own")
+                        for i in range(self.outs)]
+                rows = [s.let(f"{start_g} + ({group} * {each} + {o}) * {channel_g}", "row")
+                        for o in outs]
+                totals = [zero(kernel, self.dtype, "total") for _ in outs]
+                with kernel.loop(index, begin, end, hint="image") as image:
+                    here = s.let(f"{base} + {image} * {of_image}", "here")
+                    there = s.let(f"{image} * {image_g}", "there")
+                    with ExitStack() as loops:
+                        at = [loops.enter_context(kernel.loop(index, "0", n, hint="at"))
+                              for n in counts]
+                        places = [s.within(d, s.origin(d, y), tap)
+                                  for d, (y, tap) in enumerate(zip(at, taps, strict=True))]
+                        inside = s.is_inside(places, sizes)
+                        place = s.let(s.element(there, at, steps_g), "place")
+                        with kernel.when(inside) if inside else nullcontext():
+                            x = factor(kernel, source, s.element(here, places, steps))
+                            for total, row in zip(totals, rows, strict=True):
+                                multiply_add(
+                                    kernel, total, x, factor(kernel, grad, f"{row} + {place}"))
+                for i, (total, o) in enumerate(zip(totals, outs, strict=True)):
+                    with kernel.when(f"{first} + {i} < {each}"):
+                        kernel.store(sums, f"(({piece} * {groups} + {group}) * {each} + {o}) * "
+                                     f"{depth} + {element}", total)
+        return kernel.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A kernel that adds pieces of equal size.
+
+    Attributes:
+        dtype: of the result.
+        index: type of indices.
+        group_size: work items per group.
+    """
+
+    dtype: dtype
+    index: Index
+    group_size: int
+
+    def source(self, dialect: Dialect) -> KernelSource:
+        """The kernel: the buffers of the result and of the pieces; elements of one; pieces."""
+        kernel, index = Kernel(dialect, "fb_total", self.group_size), self.index
+        out = kernel.buffer("out", self.dtype, True)
+        sums = kernel.buffer("sums", panel_dtype(self.dtype))
+        count, pieces = (kernel.scalar(name, index) for name in ("count", "pieces"))
+        with kernel.item(count, index) as item:
+            total = zero(kernel, self.dtype, "total")
+            with kernel.loop(index, "0", pieces, hint="piece") as piece:
+                value = factor(kernel, sums, f"{piece} * {count} + {item}")
+                kernel.assign(total, Value(total.register, tuple(
+                    dialect.binary("+", x, y, total.register)
+                    for x, y in zip(total.parts, value.parts, strict=True))))
+            kernel.store(out, item, total)
+        return kernel.finish()
+
+
+def factor(kernel: Kernel, buffer: Buffer, index: str) -> Value:
+    """An element in the type of sums."""
+    return kernel.let(
+        kernel.cast(kernel.load(buffer, index), accumulator(buffer.dtype)), "factor")
