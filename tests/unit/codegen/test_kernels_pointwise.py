@@ -311,6 +311,20 @@ def test_rows_of_every_length(lanes: int, n: int) -> None:
                                   numbers(3, 1, 1))
 
 
+@pytest.mark.parametrize("n", [2, 15, 16, 17, 33, 100])
+def test_tensors_that_lie_across(n: int) -> None:
+    device = Device(opencl_backend())
+    x, y = numbers(70, n), numbers(n, 70)
+    np.testing.assert_array_equal(device.run("add", x, y.T), x + y.T)
+    np.testing.assert_array_equal(device.run("mul", y, x.T), y * x.T)
+    deep = numbers(3, 70, n)
+    np.testing.assert_array_equal(device.run("add", deep, y.T), deep + y.T)
+    z = numbers(4, n, 20)
+    out = device.put(np.zeros((n, 20, 4), np.float32))
+    device.backend.kernels.out["copy"](out, device.put(z.transpose(1, 2, 0)))
+    np.testing.assert_array_equal(device.get(out), z.transpose(1, 2, 0))
+
+
 @pytest.mark.parametrize("dialect", DIALECTS[1:], ids=lambda d: d.name)
 def test_groups_find_their_row_with_one_division(dialect: Any) -> None:
     text = spec(steps=("?1", "?1", "01"), by_rows=True).source(dialect).text

@@ -18,19 +18,21 @@ from flambeau.codegen.dialects.base import STORAGE, Register, register_of
 from flambeau.codegen.errors import FormulaError
 from flambeau.codegen.expression import free_names
 from flambeau.codegen.inference import infer, tree_of
-from flambeau.codegen.kernels.indexing import in_memory_order, index_register
+from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register
 from flambeau.codegen.kernels.pointwise import Input, Pointwise
 from flambeau.dtypes import dtype
 from flambeau.layout import Layout, product, strides_in_order
 from flambeau.registry import Op, all_ops
 
 if TYPE_CHECKING:
-    from flambeau.backend.generated.base import GeneratedBackend
+    from flambeau.backend.generated.base import GeneratedBackend, Traits
 
 PLANS_AT_MOST: Final = 4096
 """Per op; then all are forgotten."""
 ROWS_AT_LEAST: Final = 16
 """Elements of the last dimension for which groups are given a row each, or several a long one."""
+BAND: Final = 16
+"""Rows that a group handles where a tensor lies across: a cache line of 4-byte elements."""
 FACTORS: Final = ("alpha", "value")
 """Attributes that are 1 more often than not: then the formula is taken without them."""
 Formula: TypeAlias = str | Callable[..., str | None]
@@ -336,15 +338,11 @@ class PointwiseKernel:
             (o, walk.sizes, s) for o, s in zip(offsets, walk.strides, strict=True)])
         counts = self.name == "arange_steps"
         shape = _steps(walk.strides)
-        traits = self.backend.traits(index)
-        size, has_groups = traits.group_size, self.backend.dialect.has_groups and not counts
-        per_item = traits.per_item if len(walk.sizes) == 1 and has_groups else 1
-        by_rows = has_groups and len(walk.sizes) > 1 and walk.sizes[-1] >= ROWS_AT_LEAST
-        if by_rows:
-            size = min(size, 1 << (walk.sizes[-1] - 1).bit_length())
+        split = _split(walk, layout.numel, self.backend.traits(index),
+                       self.backend.dialect.has_groups and not counts)
         spec = Pointwise(
             self.name, text, tuple(inputs.values()), out, floating, integer, shape, register,
-            size, counts, per_item, by_rows)
+            split.size, counts, split.per_item, split.by_rows, split.band)
         handle = self.backend.program(spec, lambda: spec.source(self.backend.dialect), index)
         strides = [
             s for steps, marks in zip(walk.strides, shape, strict=True)
@@ -353,12 +351,35 @@ class PointwiseKernel:
             (i, _packer(inputs[name]), inputs[name].is_complex)
             for i, (name, x) in enumerate(arguments.items())
             if name in inputs and not isinstance(x, Strided))
-        per_row = -(-walk.sizes[-1] // size) if by_rows else 0
-        groups = per_row * product(walk.sizes[:-1]) if by_rows else (
-            -(-layout.numel // (size * per_item)))
         return Plan(
-            handle, groups, (per_row or layout.numel, *offsets, *walk.sizes[1:], *strides), numbers,
-            out, layout, layout.span() * out.itemsize, (layout, *(x.layout for x in tensors)))
+            handle, split.groups,
+            (split.bound, *offsets, *walk.sizes[1:], *strides, *split.rows), numbers, out, layout,
+            layout.span() * out.itemsize, (layout, *(x.layout for x in tensors)))
+
+
+class _Split(NamedTuple):
+    """How elements are shared out among groups; see :class:`Pointwise`."""
+
+    groups: int
+    bound: int
+    """The number of elements, or of groups per row."""
+    size: int
+    per_item: int = 1
+    by_rows: bool = False
+    band: int = 1
+    rows: tuple[int, ...] = ()
+
+
+def _split(walk: Walk, numel: int, traits: Traits, has_groups: bool) -> _Split:
+    size, sizes = traits.group_size, walk.sizes
+    if has_groups and len(sizes) > 1 and sizes[-1] >= ROWS_AT_LEAST:
+        size = min(size, 1 << (sizes[-1] - 1).bit_length())
+        per_row, rows = -(-sizes[-1] // size), product(sizes[:-1])
+        if any(s[-1] > s[-2] > 0 for s in walk.strides):
+            return _Split(per_row * -(-rows // BAND), per_row, size, 1, True, BAND, (rows,))
+        return _Split(per_row * rows, per_row, size, 1, True)
+    per_item = traits.per_item if has_groups and len(sizes) == 1 else 1
+    return _Split(-(-numel // (size * per_item)), numel, size, per_item)
 
 
 def _remember(plans: dict[tuple[Any, ...], Any], key: tuple[Any, ...], plan: Any) -> None:

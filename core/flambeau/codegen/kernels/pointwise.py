@@ -44,6 +44,8 @@ class Pointwise:
             items handle neighbouring elements.
         by_rows: whether a group handles a stretch of the last dimension of several, so that the
             whole group finds its row with one division.
+        band: of how many rows, one after the other; more than 1 where a tensor is walked across its
+            memory order, so that what the cache holds is used before it goes.
     """
 
     name: str
@@ -58,13 +60,15 @@ class Pointwise:
     counts: bool = False
     per_item: int = 1
     by_rows: bool = False
+    band: int = 1
 
     def source(self, dialect: Dialect) -> KernelSource:
         """The kernel.
 
         Its arguments are: the buffers of the result and of the tensors; the number of elements, or
         that of groups per row; their offsets; the sizes of all dimensions but the first; per tensor
-        the strides marked "?"; the numbers (the parts of complex ones).
+        the strides marked "?"; the number of rows if a group handles several; the numbers (the
+        parts of complex ones).
         """
         kernel = Kernel(dialect, f"fb_{self.name}", self.group_size)
         tensors = [x for x in self.inputs if x.dtype is not None]
@@ -81,6 +85,7 @@ class Pointwise:
              for d, step in enumerate(steps)]
             for name, steps in zip(names, self.steps, strict=True)
         ]
+        rows = kernel.scalar("rows", index) if self.band > 1 else ""
         numbers = self.numbers(kernel)
 
         def elements(items: Sequence[str], row: str = "") -> None:
@@ -105,7 +110,15 @@ class Pointwise:
             at = kernel.integer(
                 f"({group} - {row} * {count}) * {self.group_size} + {local}", index, "at")
             with kernel.when(f"{at} < {sizes[-1]}"):
-                elements([at], row)
+                if self.band == 1:
+                    elements([at], row)
+                else:
+                    first = kernel.integer(f"{row} * {self.band}", index, "first")
+                    end = kernel.dialect.basic(
+                        "min", [f"({first} + {self.band})", rows], index)
+                    stop = kernel.integer(end, index, "stop")
+                    with kernel.loop(index, first, stop) as r:
+                        elements([at], r)
         elif self.per_item == 1:
             with kernel.item(count, index) as item:
                 elements([item])
