@@ -102,6 +102,104 @@ def slice_rows(T: Any) -> Callable[[], Any]:
     return lambda: a[1:3]
 
 
+def changing(T: Any, take: Callable[[Any, int], Any], grad: bool = False) -> Callable[[], Any]:
+    """A view at another place in every call."""
+    x, at = values(T, 50_000, 4, grad=grad), 0
+
+    def call() -> Any:
+        nonlocal at
+        at = (at + 1) % 49_000
+        return take(x, at)
+
+    return call
+
+
+@case
+def changing_index(T: Any) -> Callable[[], Any]:
+    return changing(T, lambda x, i: x[i])
+
+
+@case
+def changing_index_recorded(T: Any) -> Callable[[], Any]:
+    return changing(T, lambda x, i: x[i], grad=True)
+
+
+@case
+def changing_slice(T: Any) -> Callable[[], Any]:
+    return changing(T, lambda x, i: x[i : i + 8])
+
+
+@case
+def unbind_64(T: Any) -> Callable[[], Any]:
+    x = values(T, 64, 4)
+    return lambda: x.unbind(0)
+
+
+@case
+def split_8(T: Any) -> Callable[[], Any]:
+    x = values(T, 64, 4)
+    return lambda: x.split(8)
+
+
+@case
+def reshape_recorded(T: Any) -> Callable[[], Any]:
+    x = values(T, 4, 4, grad=True)
+    return lambda: x.reshape(2, 8)
+
+
+@case
+def add_to_view_recorded(T: Any) -> Callable[[], Any]:
+    x, y = (values(T, 4, 4, grad=True) * 1).view(16), values(T, 16)
+    return lambda: x + y
+
+
+@case
+def stack_64(T: Any) -> Callable[[], Any]:
+    parts = [values(T, 4) for _ in range(64)]
+    return lambda: T.stack(parts)
+
+
+@case
+def cat_2(T: Any) -> Callable[[], Any]:
+    parts = [values(T, 4, 4) for _ in range(2)]
+    return lambda: T.cat(parts, 1)
+
+
+@case
+def multiply_number_recorded(T: Any) -> Callable[[], Any]:
+    x = values(T, 4, 4, grad=True)
+    return lambda: x * 0.1
+
+
+@case
+def multiply_number_in_place(T: Any) -> Callable[[], Any]:
+    x = T.zeros(4, 4)
+    return lambda: x.mul_(0.9)
+
+
+@case
+def divide_broadcast_in_place(T: Any) -> Callable[[], Any]:
+    x, y = T.zeros(4, 4), T.ones(4, 1)
+    return lambda: x.div_(y)
+
+
+@case
+def add_scaled_in_place(T: Any) -> Callable[[], Any]:
+    x, y = T.zeros(4, 4), T.zeros(4, 4)
+    return lambda: x.add_(y, alpha=0.1)
+
+
+@case
+def clone(T: Any) -> Callable[[], Any]:
+    x = values(T, 4, 4)
+    return lambda: x.clone()
+
+
+@case
+def tensor_of_number(T: Any) -> Callable[[], Any]:
+    return lambda: T.tensor(2.0)
+
+
 @case
 def sum_all(T: Any) -> Callable[[], Any]:
     a = values(T, 4, 4)
@@ -153,6 +251,14 @@ def sgd_50_parameters(T: Any) -> Callable[[], Any]:
 @case
 def adam_50_parameters(T: Any) -> Callable[[], Any]:
     return steps(T, lambda p: T.optim.Adam(p, lr=1e-6))
+
+
+@case
+def clip_50_gradients(T: Any) -> Callable[[], Any]:
+    parameters = [T.nn.Parameter(values(T, 16, 16)) for _ in range(50)]
+    for p in parameters:
+        p.grad = values(T, 16, 16)
+    return lambda: T.nn.utils.clip_grad_norm_(parameters, 1.0)
 
 
 @case

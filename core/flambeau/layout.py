@@ -14,6 +14,7 @@ from typing import Any, Final
 INTERNED: Final = 1 << 13
 REMEMBERED_VIEWS: Final = 256
 _new: Final = object.__new__
+_item: Final = tuple.__getitem__  # of a Size, without its Python method
 
 
 class Recent(dict[Any, Any]):
@@ -243,7 +244,7 @@ class Layout:
 
     def select(self, dim: int, index: int) -> Layout:
         """Fix one dimension at an index and drop it."""
-        size = self.shape[dim]
+        size: int = _item(self.shape, dim)
         if not -size <= index < size:
             raise IndexError(
                 f"index {index} is out of bounds for dimension {dim} with size {size}"
@@ -259,7 +260,7 @@ class Layout:
         """Take ``start:stop:step`` of one dimension; the step must be positive."""
         if step <= 0:
             raise ValueError("step must be greater than zero")
-        size = self.shape[dim]
+        size: int = _item(self.shape, dim)
         start, stop, _ = slice(start, stop, 1).indices(size)
         count = max(0, (stop - start + step - 1) // step)
         key = ("slice", dim, count, step)

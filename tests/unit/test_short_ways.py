@@ -1,0 +1,86 @@
+"""Calls that were made before take the short way: told by the frames they enter, not by time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+import pytest
+
+import flambeau as fb
+from flambeau import dispatch
+from flambeau.autograd import inplace
+
+LONG_WAY = {f.__code__ for f in (dispatch.call, dispatch.call_view, inplace.call_inplace)}
+
+
+def frames(function: Callable[[], Any]) -> list[CodeType]:
+    """The code of every Python frame that a call enters."""
+    entered: list[CodeType] = []
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event == "call":
+            entered.append(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return entered
+
+
+X, Y = fb.ones(6, 4), fb.full((6, 4), 2.0)
+LEAF = fb.ones(6, 4, requires_grad=True)
+HIDDEN = LEAF * 1
+VIEW = HIDDEN.view(4, 6)
+SHORT: dict[str, tuple[Callable[[int], Any], int]] = {  # frames at most
+    "sum of tensors": (lambda i: X + Y, 2),
+    "number": (lambda i: X * 2.5, 2),
+    "number with a gradient": (lambda i: LEAF * 2.5, 2),
+    "view with a gradient": (lambda i: VIEW + 1.0, 2),
+    "reduction from the end": (lambda i: X.sum(-1), 3),
+    "copy": (lambda i: X.clone(), 4),
+    "in place": (lambda i: X.add_(Y), 3),
+    "in place, broadcast": (lambda i: X.div_(Y[0]), 9),
+    "in place, number": (lambda i: X.mul_(1.0), 4),
+    "in place, scaled": (lambda i: X.add_(Y, alpha=0.0), 3),
+    "index": (lambda i: X[i], 8),
+    "slice": (lambda i: X[i : i + 2], 8),
+    "index with a gradient": (lambda i: LEAF[i], 15),
+    "reshape": (lambda i: X.reshape(4, 6), 5),
+    "reshape with a gradient": (lambda i: HIDDEN.reshape(4, 6), 6),
+    "transpose with a gradient": (lambda i: HIDDEN.transpose(0, 1), 3),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_repeated_calls_take_few_frames(name: str) -> None:
+    function, limit = SHORT[name]
+    for i in (0, 1):
+        function(i)
+    entered = frames(lambda: function(2))
+    assert not LONG_WAY.intersection(entered), [code.co_name for code in entered]
+    assert len(entered) - 1 <= limit, [code.co_name for code in entered]
+
+
+@pytest.mark.parametrize("join", [fb.stack, fb.cat])
+def test_joining_enters_as_few_frames_for_many_tensors_as_for_two(join: Any) -> None:
+    counts = []
+    for n in (2, 64):
+        tensors = [fb.full((3,), float(i)) for i in range(n)]
+        join(tensors)
+        entered = frames(lambda tensors=tensors: join(tensors))
+        assert not LONG_WAY.intersection(entered)
+        counts.append(len([code for code in entered if "genexpr" not in code.co_name]))
+    assert counts[0] == counts[1]
+
+
+def test_parts_are_found_again() -> None:
+    for take in (lambda: X.unbind(0), lambda: X.split(2), lambda: X.chunk(3)):
+        take()
+        entered = frames(take)
+        assert not LONG_WAY.intersection(entered)
+        assert not any(code.co_name in ("select", "slice") for code in entered)
