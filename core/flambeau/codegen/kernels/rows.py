@@ -158,6 +158,8 @@ class Rows:
         ``tile`` > 1) that of the last in rows; the sizes of the columns' dimensions; per operand
         the strides marked "?", those of the rows first; the numbers.
         """
-        from flambeau.codegen.kernels.row_writer import writer_for
+        from flambeau.codegen.kernels.row_items import ItemWriter, TileWriter
+        from flambeau.codegen.kernels.row_lanes import LaneWriter
 
-        return writer_for(self, dialect).write()
+        writer = LaneWriter if self.lanes > 1 else TileWriter if self.tile > 1 else ItemWriter
+        return writer(self, dialect).write()
