@@ -87,6 +87,8 @@ def _layout_at(held: Layout, key: Any, index: Any) -> Layout | None:
     """The view's layout by arithmetic on integers and slices; None if there is more to an index."""
     layout, dim = held, 0
     try:
+        if index.__class__ is int:
+            layout, index = held.select(0, index), ()
         for item in index if index.__class__ is tuple else (index,):
             if item.__class__ is int:
                 layout = layout.select(dim, item)
