@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
 import pytest
 
 import flambeau as fb
-from flambeau import dispatch
+from flambeau import dispatch, modes
 from flambeau.autograd import inplace
 
 LONG_WAY = {f.__code__ for f in (dispatch.call, dispatch.call_view, inplace.call_inplace)}
+
+
+@pytest.fixture(autouse=True)
+def no_modes() -> Iterator[None]:
+    """A subclass of Tensor that another test made counts as a mode for as long as it lives."""
+    held = list(modes.ACTIVE)
+    modes.ACTIVE.clear()
+    yield
+    modes.ACTIVE[:] = held
 
 
 def frames(function: Callable[[], Any]) -> list[CodeType]:
