@@ -55,11 +55,11 @@ class WgpuBackend(GeneratedBackend):
         One alone (``lanes=1``) would keep long arrays of its own, as a C compiler likes them;
         the compilers of shaders take minutes for these.
         """
-        is_cpu = self._adapters[index].info["adapter_type"] == "CPU"
+        adapter = self._adapters[index]
         return Traits(
-            group_size=GROUP, lanes=VECTOR if is_cpu else GROUP,
-            local_memory=self._adapters[index].limits["max-compute-workgroup-storage-size"],
-            has_f64=False)
+            group_size=GROUP, lanes=VECTOR if adapter.info["adapter_type"] == "CPU" else GROUP,
+            buffers=adapter.limits["max-storage-buffers-per-shader-stage"],
+            local_memory=adapter.limits["max-compute-workgroup-storage-size"], has_f64=False)
 
     def capabilities(self, index: int) -> Capabilities:
         """All dtypes without double precision, which WGSL has not."""
