@@ -413,24 +413,26 @@ def _inplace(op: Op) -> str:
         plain = plain.replace("alpha == 1 and ", "")
         scale = """
         if alpha != 1 and y is not None:
-          y = FAST_MUL[kind][0](y, alpha) if alpha.__class__ is float and category == 2 else None"""
+          plain = alpha.__class__ is float and kind.dtype.category == 2 and kind.dtype.itemsize > 2
+          y = FAST_MUL[kind][0](y, alpha) if plain else None"""
     return f"""{head}
   try:
-    if {plain}not ACTIVE and (not MODE.enabled or not (
-        {a}._requires_grad or ({a}._base is not None and {a}._base._requires_grad))):
+    if {plain}not ACTIVE and (({a}._base is None or not {a}._base._requires_grad) and (
+        not {a}._requires_grad) or not MODE.enabled):
       kind = {a}._kind
       kernel, storage = FAST_INPLACE.get(kind), {a}._storage or {a}.storage()
       if kernel is not None and {a}._layout.is_contiguous:
-        category = kind.dtype.category if kind.dtype.itemsize > 2 else 0
         y = None
         if isinstance({b}, Tensor):
-          if {b}._kind is kind and {b}._storage is not storage and not (MODE.enabled and (
-              {b}._requires_grad or ({b}._base is not None and {b}._base._requires_grad))):
+          if {b}._kind is kind and {b}._storage is not storage and (
+              ({b}._base is None or not {b}._base._requires_grad) and (
+              not {b}._requires_grad) or not MODE.enabled):
             y = {b}._native
             if y is None: y = {b}.native()
-        elif category == 2 and ({b}.__class__ is float or {b}.__class__ is int):
+        elif kind.dtype.itemsize > 2 and kind.dtype.category == 2 and (
+            {b}.__class__ is float or {b}.__class__ is int):
           y = float({b})
-        elif category == 1 and {b}.__class__ is int:
+        elif kind.dtype.category == 1 and {b}.__class__ is int:
           y = {b}{scale}
         if y is not None:
           native = {a}._native

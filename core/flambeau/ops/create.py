@@ -185,7 +185,7 @@ def _constant(name: str, value: int) -> Any:
         kind = creation_kind(dtype, device)
         fresh = kind.backend.kernels.fresh.get("fill")
         if fresh is not None and kind.device is CPU:
-            on_cpu[kind.dtype] = (kind, fresh, numbers[kind.dtype])
+            on_cpu[kind.dtype] = (kind, fresh, value)  # NumPy converts an int fastest
         result = dispatch.full(kind, _shape(name, shape, size), numbers[kind.dtype])
         return finish(result, requires_grad, out, name, dtype)
 
