@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import wgpu
 
-from flambeau.backend import Capabilities, dtypes
+from flambeau.backend import BackendError, Capabilities, dtypes
 from flambeau.backend.generated import GeneratedBackend, KernelSource, Traits
 from flambeau_wgpu.adapters import opened, selected
 from flambeau_wgpu.dialect import Wgsl
@@ -36,9 +36,17 @@ class WgpuBackend(GeneratedBackend):
         super().__init__()
         self._adapters = selected()
         self._queues: dict[int, Queue] = {}
+        self._process = os.getpid()
 
     def queue(self, index: int) -> Queue:
-        """The device of an adapter."""
+        """The device of an adapter.
+
+        Raises:
+            BackendError: in a forked child, where drivers' threads are gone and calls would hang.
+        """
+        if os.getpid() != self._process:
+            raise BackendError(
+                "wgpu: devices do not survive a fork; start processes by the method 'spawn'")
         found = self._queues.get(index)
         if found is None:
             found = self._queues[index] = Queue(opened(self._adapters[index]), index)

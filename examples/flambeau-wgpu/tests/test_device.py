@@ -1,5 +1,7 @@
 """The backend is found by its name, is complete, and trains."""
 
+import os
+
 import pytest
 
 import flambeau as fb
@@ -35,6 +37,24 @@ def test_a_kernel_that_does_not_compile_shows_the_line(device) -> None:
 
     with pytest.raises(BackendError, match=r"(?s)'broken' does not compile.*let x = y;"):
         device.compile(KernelSource("broken", "fn broken() { let x = y; }", (), 1), 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_child_is_told_and_does_not_hang(device) -> None:
+    x = fb.ones(3).to("wgpu")
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            (x + 1).cpu()
+        except Exception as error:
+            os.write(theirs, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(theirs)
+    assert b"do not survive a fork" in os.read(ours, 1000)
+    os.close(ours)
 
 
 def test_sources_can_be_printed(device, monkeypatch, capsys) -> None:
