@@ -32,7 +32,7 @@ test: $(STAMPS)/dev
 	@echo "==> conformance of the cpu backend"
 	@$(BIN)/flambeau conformance cpu
 	@if [ -e $(STAMPS)/opencl ]; then \
-		echo "==> conformance of the opencl backend, kernels in single precision"; \
+		echo "==> conformance of the opencl backend, primitives in single precision"; \
 		$(BIN)/flambeau conformance opencl --level 1 -k float32; fi
 	@echo "==> tests"
 	@$(BIN)/python -m pytest -q

@@ -37,11 +37,21 @@ class PerThread(threading.local):
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
-        kernel = make()
+        self._make = make
+        self.renew()
+
+    def renew(self) -> tuple[Any, ...]:
+        """A kernel for this thread, in the place of one that was dropped or of none."""
+        kernel = self._make()
         self.parts = (
             kernel, kernel._set_arg_multi, kernel._set_arg_buf_pack_multi,
             kernel._set_arg_buf_multi,
         )
+        return self.parts
+
+    def drop(self) -> None:
+        """Give up this thread's kernel; the next launch makes it anew."""
+        self.__dict__.pop("parts", None)
 
     def replace(self, refuse: Callable[..., Any]) -> None:
         """Let what this thread launches be refused."""
@@ -88,7 +98,10 @@ def _text(signature: str) -> str:
         "def make(own, queue, size, local, failed):",
         "    def launch(groups, arguments):",
         f"        [{', '.join(a for _, a, _ in arguments)}] = arguments",
-        "        kernel, set_buffers, set_numbers, set_packed = own.parts",
+        "        try:",
+        "            kernel, set_buffers, set_numbers, set_packed = own.parts",
+        "        except AttributeError:",
+        "            kernel, set_buffers, set_numbers, set_packed = own.renew()",
         "        try:",
         *steps,
         "            enqueue(queue, kernel, (groups * size,), local)",

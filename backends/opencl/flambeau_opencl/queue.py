@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -19,6 +21,24 @@ from flambeau_opencl.program import build
 
 _PATTERNS: Final = frozenset({1, 2, 4, 8, 16, 32, 64, 128})
 """Bytes that OpenCL can fill with in one command, keeping a copy of them itself."""
+
+PROGRAMS_AT_MOST: Final = 512
+"""A compiled program may hold megabytes (3 on Intel's runtime for CPUs); those loaded first are
+dropped, and loaded again from the disk cache when they are needed."""
+
+
+@dataclass(slots=True, eq=False)
+class Loaded:
+    """A kernel's program, while it is in memory, and what launches it."""
+
+    program: Any = None
+    own: PerThread | None = None
+
+    def drop(self) -> None:
+        """Free the program, unless other threads still have kernels of it."""
+        self.program = None
+        if self.own is not None:
+            self.own.drop()
 
 
 class Queue:
@@ -44,6 +64,7 @@ class Queue:
         self.traits = self.facts.traits()
         self.memory = Memory.of(self.queue, self.name)
         self._kernels: list[PerThread] = []
+        self._loaded: deque[Loaded] = deque()
         self._is_lost = False
 
     def write(self, buffer: Any, offset: int, data: memoryview) -> None:
@@ -103,19 +124,30 @@ class Queue:
         """
         self.check()
         name, size = source.name, source.group_size
-        program = build(
-            self.context, self.device, name, source.text, self.facts.options, self.facts.identity)
+        loaded = Loaded()
+
         def kernel() -> Any:
             self.check()  # a thread of a forked child comes here, too
+            program = loaded.program or self._load(source, loaded)
             with told(self.name, f"creation of the kernel {name!r}"):
                 return cl.Kernel(program, name)
 
-        own = PerThread(kernel)
+        own = loaded.own = PerThread(kernel)
         self._check_group_size(own.parts[0], name, size)
         self._kernels.append(own)
         return launcher(
             own, source.parameters, self.queue, size,
             lambda error, again: self._recover(error, again, f"launch of the kernel {name!r}"))
+
+    def _load(self, source: KernelSource, loaded: Loaded) -> Any:
+        """Compile a program or take it from the disk cache, in the place of the oldest one."""
+        loaded.program = program = build(
+            self.context, self.device, source.name, source.text, self.facts.options,
+            self.facts.identity)
+        self._loaded.append(loaded)
+        if len(self._loaded) > PROGRAMS_AT_MOST:
+            self._loaded.popleft().drop()
+        return program
 
     def _recover(self, error: Any, again: Callable[[], Any], action: str) -> None:
         """Try a second time with an empty pool, if memory is short.

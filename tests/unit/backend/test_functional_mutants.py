@@ -91,13 +91,13 @@ MUTANTS = [
     Mutant(Buffer, "write", write_into_a_view_lost, "L1/exp/float32/2d/kernel-gapped"),
     Mutant(Buffer, "write", whole_where_a_view_was_meant, "L1/exp/float32/2d/kernel-contiguous"),
     Mutant(Buffer, "write", permuted_write_not_undone, "L1/exp/float32/transposed/kernel-alias0"),
-    Mutant(View, "read", view_remembers_its_elements, "L4/mlp/losses"),
+    Mutant(View, "read", view_remembers_its_elements, "L1/shared_memory/*"),
     Mutant(Buffer, "from_bytes", copy_takes_the_place_of_bytes, "L0/memory/offsets"),
     Mutant(Runtime, "settle", checks_dropped, "L5/errors/index_out_of_bounds", lazily),
 ]
 CASES = (
-    "L0/memory", "L0/copies/float32/forward", "L1/exp/float32/forward", "L4/mlp", "L5/errors",
-    "L5/order",
+    "L0/memory", "L0/copies/float32/forward", "L1/shared_memory", "L1/exp/float32/forward",
+    "L4/mlp", "L5/errors", "L5/order",
 )
 
 

@@ -15,7 +15,7 @@ kernels = KernelTable()
 def _arange_fresh(shape: tuple[int], what: DType, start: Any, step: Any) -> Any:
     if what is not dtypes.int64:
         return NotImplemented
-    return np.arange(start, start + shape[0] * step, step, np.int64)
+    return np.arange(start, start + shape[0] * step, step, dtype=np.int64)
 
 
 @kernels.register("arange_steps", fresh=_arange_fresh)

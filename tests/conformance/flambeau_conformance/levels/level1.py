@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import flambeau
 from flambeau.dtypes import dtype
 from flambeau.registry import Op, all_ops
 from flambeau_conformance.case import Case, Checks
+from flambeau_conformance.compare import require
 from flambeau_conformance.config import Config
 from flambeau_conformance.levels.forward import Forward
 from flambeau_conformance.levels.large import large_samples, tolerance_of
@@ -17,6 +19,7 @@ from flambeau_conformance.reference import dtypes_of, preferred
 
 def cases(config: Config) -> Iterator[Case]:
     """For each primitive and view: one case per dtype, and one for its errors."""
+    yield Case("L1/shared_memory", partial(_shared_memory, config))
     for op in all_ops():
         if op.kind == "composite":
             continue
@@ -32,6 +35,22 @@ def cases(config: Config) -> Iterator[Case]:
         if op.errors is not None and held:
             run = partial(_errors, config, op, preferred(held))
             yield Case(f"L1/{op.name}/errors", run, op.name)
+
+
+def _shared_memory(config: Config, check: Checks) -> None:
+    """A write through one view is seen through the others, whose natives kernels have used."""
+    base = flambeau.zeros(4, 6, device=config.place)
+    views = {"base": base, "row": base[1], "columns": base.t()[2:5], "flat": base.reshape(-1)}
+    for view in views.values():
+        view.add(1)  # a backend may keep what it made of the view for this
+    for value, written in enumerate(views, 2):
+        with check(f"{written}/written"):
+            views[written].fill_(value)
+            for name, view in views.items():
+                here = view.cpu()
+                seen = (view * 1).cpu()
+                require(flambeau.equal(seen, here), f"{name} is not seen as it was written: {seen}")
+            require(base[1, 3].item() == value, f"the base has not changed: {base}")
 
 
 def _primitive(config: Config, op: Op, what: dtype, check: Checks) -> None:
