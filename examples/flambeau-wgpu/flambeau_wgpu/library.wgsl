@@ -36,7 +36,7 @@ fn wg_sqrt(x: f32) -> f32 {
 }
 
 // a * b + c.  Where fma() rounds twice, the errors of the product (Dekker 1971) and of the sum (Knuth)
-// are added to the sum: rounded once but for about one result in 2**23, which is off by one unit.
+// are added to the sum: rounded once, but for rare ties that may be off by one unit.
 fn wg_fma(a: f32, b: f32, c: f32) -> f32 {
   if (wg_has_fma) {
     return fma(a, b, c);
