@@ -211,9 +211,11 @@ def _exact_quotient(self: Any, other: Any, rest: Tensor, compute: dtypes.dtype) 
 )
 def fmod(self: Tensor, other: Any) -> Any:
     """The remainder with the sign of the dividend, as C's ``fmod``."""
-    size = abs(other) if isinstance(other, Tensor) else other if other > 0 else -other
     if computation_type(self, other).category < 2:
         _check_divisor(other)
+        rest = remainder(self, other)  # abs(self) would not do: the least integer has none
+        return where((rest != 0) & ((rest < 0) != (self < 0)), rest - other, rest)
+    size = abs(other) if isinstance(other, Tensor) else other if other > 0 else -other
     return remainder(abs(self), size) * sign(self)
 
 
