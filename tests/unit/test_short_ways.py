@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType
@@ -33,11 +34,13 @@ def frames(function: Callable[[], Any]) -> list[CodeType]:
         if event == "call":
             entered.append(frame.f_code)
 
+    gc.disable()  # callbacks at a collection, which others have registered, are frames too
     sys.setprofile(note)
     try:
         function()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return entered
 
 

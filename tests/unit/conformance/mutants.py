@@ -347,7 +347,7 @@ MUTANTS = [
            ("L2/linear/*", "L3/linear_grads/*/forward"), fresh={"linear_grads": gradient_wrong}),
     Mutant("out_of_memory_untyped", "L5/memory/alloc", ("L5/memory/*",),
            methods={"alloc": out_of_memory_untyped}),
-    Mutant("read_from_the_start", "L0/memory/offsets", ("L0/memory/*",),
+    Mutant("read_from_the_start", "L0/memory/offsets", ("L0/memory/*", "L1/shared_memory/*"),
            methods={"copy_out": read_from_the_start}),
     Mutant("not_thread_safe", "L5/thread_safe/claimed",
            ("L5/thread_safe/*", "L1/exp/*/silent"),  # the mutant's kernel is in no silenced module
