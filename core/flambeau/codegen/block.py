@@ -208,6 +208,11 @@ class Kernel(Block):
         self.parameters.append(Parameter(name, type_, False))
         return name
 
+    def strides(self, name: str, marks: str, index: Index) -> list[str]:
+        """Strides of a tensor: those that are known, and the names of those marked "?"."""
+        return [self.scalar(f"step_{name}_{d}", index) if mark == "?" else mark
+                for d, mark in enumerate(marks)]
+
     def load(self, buffer: Buffer, index: str) -> Value:
         """An element under a name."""
         load, p = self.dialect.load, buffer.parameter

@@ -23,7 +23,13 @@ from flambeau.backend.generated.places import Places, along, broadcast, indexed_
 from flambeau.backend.generated.pointwise import PointwiseKernel
 from flambeau.codegen.dialects.base import STORAGE, Register, register_of
 from flambeau.codegen.kernels.index import Action, Indexed
-from flambeau.codegen.kernels.indexing import Walk, collapse, in_memory_order, index_register
+from flambeau.codegen.kernels.indexing import (
+    Walk,
+    collapse,
+    in_memory_order,
+    index_register,
+    marks_of,
+)
 from flambeau.dtypes import dtype
 from flambeau.layout import Layout, product
 
@@ -128,7 +134,7 @@ class Indexing:
             size = max(1, min(size, count // (2 * traits.units)))
         spec = Indexed(
             name, action, table, value, tuple(t.dtype for t in tensors[2 if is_tensor else 1:]),
-            items, tuple(map(_marks, walk.strides)), register, size, wraps, skips, width)
+            items, tuple(map(marks_of, walk.strides)), register, size, wraps, skips, width)
         handle = backend.program(spec, lambda: spec.source(backend.dialect), index)
         strides = [
             s for steps, marks in zip(walk.strides, spec.steps, strict=True)
@@ -211,12 +217,6 @@ class Indexing:
         if not self.has_atomics(WIDE[table], index):
             return False
         return self.arranged(places, "add", WIDE[table], True, index)[2] == "atomic"
-
-
-def _marks(strides: Sequence[int]) -> str:
-    last = len(strides) - 1
-    return "".join(
-        "0" if s == 0 else "1" if s == 1 and d == last else "?" for d, s in enumerate(strides))
 
 
 def _row_items(walk: Walk, indices: int, lanes: int) -> int:

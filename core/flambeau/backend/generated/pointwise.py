@@ -18,7 +18,7 @@ from flambeau.codegen.dialects.base import STORAGE, Register, register_of
 from flambeau.codegen.errors import FormulaError
 from flambeau.codegen.expression import free_names
 from flambeau.codegen.inference import infer, tree_of
-from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register
+from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register, marks_of
 from flambeau.codegen.kernels.pointwise import Input, Pointwise
 from flambeau.dtypes import dtype
 from flambeau.layout import Layout, product, strides_in_order
@@ -337,7 +337,7 @@ class PointwiseKernel:
         register = index_register(layout.numel, [
             (o, walk.sizes, s) for o, s in zip(offsets, walk.strides, strict=True)])
         counts = self.name == "arange_steps"
-        shape = _steps(walk.strides)
+        shape = tuple(map(marks_of, walk.strides))
         split = _split(walk, layout.numel, self.backend.traits(index),
                        self.backend.dialect.has_groups and not counts)
         spec = Pointwise(
@@ -488,11 +488,3 @@ def result_layout(tensors: Sequence[Strided]) -> Layout:
         if not layout.overlaps_itself():
             return Layout.of(shape, strides_in_order(shape, layout.order()))
     return Layout.contiguous(shape)
-
-
-def _steps(strides: Sequence[Sequence[int]]) -> tuple[str, ...]:
-    """Per tensor the strides that a kernel is written for; see :class:`Pointwise`."""
-    return tuple(
-        "".join("0" if s == 0 else "1" if s == 1 and d == len(steps) - 1 else "?"
-                for d, s in enumerate(steps))
-        for steps in strides)

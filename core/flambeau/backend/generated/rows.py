@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from flambeau import dtypes
 from flambeau.backend import Strided
 from flambeau.codegen.dialects.base import Index, Register
-from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register
+from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register, marks_of
 from flambeau.codegen.kernels.rows import Operand, Reduce, Rows, Step, Store
 from flambeau.dtypes import dtype
 from flambeau.layout import Layout, product
@@ -165,7 +165,7 @@ class RowKernels:
             *((f"in_{n}", x.dtype, n in work.written) for n, x in enumerate(natives)),
             *((f"out_{n}", d, True) for n, (d, _) in enumerate(work.results))]
         operands = tuple(
-            Operand(p.name, p.buffer, _marks(o), _marks(i))
+            Operand(p.name, p.buffer, marks_of(o), marks_of(i))
             for p, o, i in zip(work.parts, outer.strides, inner.strides, strict=True))
         return Rows(
             name, tuple(buffers), operands, work.steps, work.numbers, work.floating, work.integer,
@@ -221,12 +221,6 @@ def _walks(work: Work) -> tuple[Walk, Walk]:
     if work.has_columns and not inner.sizes:
         return outer, Walk((1,), tuple((0,) for _ in work.parts))
     return outer, inner
-
-
-def _marks(strides: Sequence[int]) -> str:
-    return "".join(
-        "0" if s == 0 else "1" if s == 1 and d == len(strides) - 1 else "?"
-        for d, s in enumerate(strides))
 
 
 # ---- for the families ----------------------------------------------------------------------------

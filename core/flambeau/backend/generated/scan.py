@@ -24,12 +24,16 @@ from flambeau.backend.generated.split import (
     Split,
     Step,
     Task,
-    given_strides,
-    marks_of,
     part_sizes,
     step_of,
 )
-from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register
+from flambeau.codegen.kernels.indexing import (
+    Walk,
+    given_strides,
+    in_memory_order,
+    index_register,
+    marks_of,
+)
 from flambeau.codegen.kernels.reduce import BLOCK
 from flambeau.codegen.kernels.scan import Carry, Form, Scan
 from flambeau.codegen.kernels.states import Exponentials

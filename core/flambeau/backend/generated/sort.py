@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided
 from flambeau.backend.generated.pointwise import PLANS_AT_MOST
-from flambeau.backend.generated.split import Step, given_strides, marks_of
-from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register
+from flambeau.backend.generated.split import Step
+from flambeau.codegen.kernels.indexing import (
+    Walk,
+    given_strides,
+    in_memory_order,
+    index_register,
+    marks_of,
+)
 from flambeau.codegen.kernels.reduce import MEMORY
 from flambeau.codegen.kernels.sort import RUN, Sort
 from flambeau.layout import Layout

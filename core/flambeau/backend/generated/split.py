@@ -6,13 +6,12 @@ equal bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flambeau.codegen.dialects.base import Index
-from flambeau.codegen.kernels.indexing import Walk, in_memory_order
+from flambeau.codegen.kernels.indexing import Walk, given_strides, in_memory_order, marks_of
 from flambeau.codegen.kernels.reduce import (
     BLOCK,
     MEMORY,
@@ -219,16 +218,3 @@ def _joins(task: Task, split: Split) -> Joins:
     if steps * min(split.per_chunk, split.units) <= BLOCK:
         return "never"
     return "steps" if steps >= BLOCK // RUNS else "runs"
-
-
-def marks_of(strides: Sequence[int]) -> str:
-    """The strides that a kernel is written for; see :class:`Reduce`."""
-    return "".join(
-        "0" if s == 0 else "1" if s == 1 and d == len(strides) - 1 else "?"
-        for d, s in enumerate(strides))
-
-
-def given_strides(strides: Sequence[Sequence[int]], marks: Sequence[str]) -> list[int]:
-    """The strides that a kernel is given."""
-    return [s for steps, known in zip(strides, marks, strict=True)
-            for s, mark in zip(steps, known, strict=True) if mark == "?"]

@@ -89,8 +89,7 @@ class _Writer:
         sizes = [kernel.scalar(f"size_{d}", index) for d in range(first, len(spec.steps[0]))]
         self.sizes = ["", *sizes] if first else sizes
         self.strides = [
-            [kernel.scalar(f"step_{name}_{d}", index) if step == "?" else step
-             for d, step in enumerate(steps)]
+            kernel.strides(name, steps, index)
             for name, steps in zip(names, spec.steps, strict=True)]
         self.extents = [
             (kernel.scalar(f"extent_{k}", b.register), kernel.scalar(f"jump_{k}", index))

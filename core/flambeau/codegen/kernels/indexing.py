@@ -95,3 +95,17 @@ def unravel(
             elif step[d] != "0":
                 place.append(f"{at} * {step[d]}")
     return [block.integer(" + ".join(place) or "0", index, "p") for place in places]
+
+
+def marks_of(strides: Sequence[int]) -> str:
+    """The strides of a tensor that a kernel is written for, "0" and the innermost "1", and "?" for
+    those that it is given."""
+    return "".join(
+        "0" if s == 0 else "1" if s == 1 and d == len(strides) - 1 else "?"
+        for d, s in enumerate(strides))
+
+
+def given_strides(strides: Sequence[Sequence[int]], marks: Sequence[str]) -> list[int]:
+    """The strides that stand as "?" in the marks of tensors, which a kernel is given."""
+    return [s for steps, known in zip(strides, marks, strict=True)
+            for s, mark in zip(steps, known, strict=True) if mark == "?"]

@@ -81,8 +81,7 @@ class Pointwise:
         ndim = len(self.steps[0])
         sizes = ["", *(kernel.scalar(f"size_{d}", index) for d in range(1, ndim))][:ndim]
         strides = [
-            [kernel.scalar(f"step_{name}_{d}", index) if step == "?" else step
-             for d, step in enumerate(steps)]
+            kernel.strides(name, steps, index)
             for name, steps in zip(names, self.steps, strict=True)
         ]
         rows = kernel.scalar("rows", index) if self.band > 1 else ""

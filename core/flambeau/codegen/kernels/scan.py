@@ -88,8 +88,7 @@ class _Writer:
 
     def strides(self, name: str, marks: str) -> list[str]:
         """Strides, known or given."""
-        return [self.kernel.scalar(f"step_{name}_{d}", self.index) if mark == "?" else mark
-                for d, mark in enumerate(marks)]
+        return self.kernel.strides(name, marks, self.index)
 
     def integer(self, text: str, hint: str = "i") -> str:
         """An index under a name."""
