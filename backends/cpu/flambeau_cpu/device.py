@@ -11,6 +11,9 @@ import numpy as np
 from flambeau.backend import Backend, Capabilities, KernelTable, Layout, OutOfMemoryError, dtypes
 from flambeau.backend import dtype as DType
 from flambeau_cpu.kernels import TABLE
+from flambeau_cpu.memory import POOL, SMALLEST
+from flambeau_cpu.native import kernels as native_kernels
+from flambeau_cpu.native.library import runtime
 
 ALIGNMENT: Final = 64
 
@@ -25,7 +28,7 @@ class CpuBackend(Backend):
     """The host.  Buffers are one-dimensional byte arrays, natives are ``ndarray`` over them."""
 
     name = "cpu"
-    kernels: ClassVar[KernelTable] = TABLE
+    kernels: ClassVar[KernelTable] = native_kernels.TABLE.over(TABLE)
     _capabilities = Capabilities(
         dtypes=frozenset(dtypes.ALL), deterministic=True, thread_safe=True, fork_safe=True,
     )
@@ -38,7 +41,9 @@ class CpuBackend(Backend):
         return 1
 
     def alloc(self, nbytes: int, index: int) -> np.ndarray[Any, Any]:
-        """Bytes aligned to a cache line."""
+        """Bytes aligned to a cache line; large buffers come from a pool."""
+        if nbytes >= SMALLEST:
+            return POOL.lease(nbytes)[:nbytes].view(np.ndarray)
         try:
             block = np.empty(nbytes + ALIGNMENT, np.uint8)
         except MemoryError as error:
@@ -103,17 +108,25 @@ class CpuBackend(Backend):
         return native, _window(native, layout), layout.span() * size, layout
 
     def set_num_threads(self, count: int) -> None:
-        """Limit the threads of NumPy's BLAS."""
+        """Limit the threads of kernels in C and of NumPy's BLAS."""
         from threadpoolctl import threadpool_limits
 
+        if (pool := runtime()) is not None:
+            pool.fb_set_threads(count)
         threadpool_limits(count, user_api="blas")
 
     def num_threads(self) -> int:
-        """The threads of NumPy's BLAS."""
+        """The threads of kernels in C, or of NumPy's BLAS if there is no compiler."""
+        if (pool := runtime()) is not None:
+            return int(pool.fb_threads())
         from threadpoolctl import threadpool_info
 
         return max((p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"),
                    default=1)
+
+    def empty_cache(self) -> None:
+        """Give the pool's unused memory to the system."""
+        POOL.clear()
 
     def dtype_of(self, native: Any) -> DType:
         """The element type of an array or a NumPy scalar."""

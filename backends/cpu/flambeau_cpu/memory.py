@@ -1,0 +1,152 @@
+"""Memory for large arrays, used again.
+
+Getting memory from the system costs more than most kernels: it is mapped and zeroed page by page
+when it is first touched.  So freed blocks are kept, in classes of size with an eighth between
+them, and given to the next that asks.  A block is free when the last array over it is gone,
+whoever holds that array: a tensor, a view, a library that was lent it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from flambeau.backend import OutOfMemoryError
+
+SMALLEST: Final = 1 << 16
+"""Bytes from which on the pool serves; the C library is quick below."""
+_HUGE: Final = 1 << 22  # bytes from which on huge pages are asked for
+
+
+class Lease(np.ndarray[Any, Any]):
+    """The bytes of a block while something uses them."""
+
+    def __del__(self) -> None:
+        give = POOL.give  # None while the interpreter shuts down
+        if give is not None:
+            give(self.base)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What the pool has done, in bytes and calls."""
+
+    in_use: int = 0
+    cached: int = 0
+    peak: int = 0
+    allocations: int = 0
+    reused: int = 0
+
+
+class Pool:
+    """Blocks of memory by class of size.
+
+    Args:
+        limit: bytes that may lie unused.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.statistics = Statistics()
+        self._free: OrderedDict[int, deque[Any]] = OrderedDict()
+        self._lock = threading.RLock()  # a collection within `take` may give back
+
+    def lease(self, nbytes: int) -> Lease:
+        """Uninitialised bytes, aligned to a page.
+
+        Raises:
+            OutOfMemoryError: if the system has none.
+        """
+        size = size_class(nbytes)
+        block = self._take(size)
+        if block is None:
+            block = self._map(size)
+        return np.ndarray.__new__(Lease, (size,), np.uint8, block)
+
+    def _take(self, size: int) -> Any:
+        with self._lock:
+            found = self._free.get(size)
+            stats = self.statistics
+            stats.allocations += 1
+            stats.in_use += size
+            stats.peak = max(stats.peak, stats.in_use)
+            if not found:
+                return None
+            stats.reused += 1
+            stats.cached -= size
+            return found.pop()
+
+    def _map(self, size: int) -> Any:
+        for attempt in range(2):
+            try:
+                block = mmap.mmap(-1, size)
+            except (OSError, ValueError, OverflowError) as error:
+                if not attempt:
+                    self.clear()
+                    continue
+                with self._lock:
+                    self.statistics.in_use -= size
+                raise OutOfMemoryError(f"cpu: cannot allocate {size} bytes") from error
+            if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+                block.madvise(mmap.MADV_HUGEPAGE)
+            return block
+        raise AssertionError
+
+    def give(self, block: Any) -> None:
+        """Take a block back; the oldest ones go to the system when too many lie here."""
+        size = len(block)
+        with self._lock:
+            stats = self.statistics
+            stats.in_use -= size
+            self._free.setdefault(size, deque()).append(block)
+            self._free.move_to_end(size)
+            stats.cached += size
+            while stats.cached > self.limit:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        size, blocks = next(iter(self._free.items()))
+        if blocks:
+            blocks.popleft()
+            self.statistics.cached -= size
+        if not blocks:
+            del self._free[size]
+
+    def clear(self) -> None:
+        """Give all unused blocks to the system."""
+        with self._lock:
+            self._free.clear()
+            self.statistics.cached = 0
+
+
+def size_class(nbytes: int) -> int:
+    """The next size of which there are eight between powers of two, in whole pages."""
+    step = max(1 << max(nbytes.bit_length() - 4, 0), mmap.PAGESIZE)
+    return -(-nbytes // step) * step
+
+
+def _limit() -> int:
+    """A quarter of the machine's memory, at most 1 GiB."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        total = 1 << 31
+    return min(total // 4, 1 << 30)
+
+
+POOL: Final = Pool(_limit())
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    """An uninitialised row-major array; a large one over a block of the pool."""
+    nbytes = prod(shape) * dtype.itemsize
+    if nbytes < SMALLEST:
+        return np.empty(shape, dtype)
+    return np.ndarray(shape, dtype, POOL.lease(nbytes))

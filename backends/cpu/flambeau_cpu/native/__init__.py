@@ -1,0 +1,11 @@
+"""Kernels in C, compiled on this machine when they are first needed.
+
+NumPy serves small arrays; from some size on a kernel in C is used instead, if there is a compiler.
+Sources are in ``c/``, one file per family; ``kernels/`` calls them.  A kernel in C gets whole
+arrays, divides its work into tasks by the shapes alone, and has the one pool of threads run them.
+
+Environment:
+    ``FLAMBEAU_CPU_NATIVE``: ``0`` never uses kernels in C, ``all`` uses them for every size (for
+        tests); without it, from the size on where they are faster.
+    ``CC``: the compiler.
+"""
