@@ -13,7 +13,7 @@ from flambeau.backend import dtype as DType
 from flambeau_cpu.kernels import TABLE
 from flambeau_cpu.memory import POOL, SMALLEST
 from flambeau_cpu.native import kernels as native_kernels
-from flambeau_cpu.native.library import runtime
+from flambeau_cpu.native.library import describe, runtime
 
 ALIGNMENT: Final = 64
 
@@ -43,7 +43,7 @@ class CpuBackend(Backend):
     def alloc(self, nbytes: int, index: int) -> np.ndarray[Any, Any]:
         """Bytes aligned to a cache line; large buffers come from a pool."""
         if nbytes >= SMALLEST:
-            return POOL.lease(nbytes)[:nbytes].view(np.ndarray)
+            return np.ndarray((nbytes,), np.uint8, POOL.lease(nbytes))
         try:
             block = np.empty(nbytes + ALIGNMENT, np.uint8)
         except MemoryError as error:
@@ -127,6 +127,18 @@ class CpuBackend(Backend):
     def empty_cache(self) -> None:
         """Give the pool's unused memory to the system."""
         POOL.clear()
+
+    def memory_stats(self, index: int) -> dict[str, int]:
+        """Counts of the pool."""
+        return POOL.counts()
+
+    def reset_peak_memory_stats(self, index: int) -> None:
+        """Count the pool's peak from now on."""
+        POOL.reset_peak()
+
+    def diagnostics(self) -> list[str]:
+        """What kernels are made of here."""
+        return describe()
 
     def dtype_of(self, native: Any) -> DType:
         """The element type of an array or a NumPy scalar."""

@@ -23,10 +23,14 @@ from flambeau.backend import OutOfMemoryError
 SMALLEST: Final = 1 << 16
 """Bytes from which on the pool serves; the C library is quick below."""
 _HUGE: Final = 1 << 22  # bytes from which on huge pages are asked for
+_PRIVATE: Final[dict[str, int]] = (  # else a forked child would write into its parent's blocks
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {})
+_CLASSES_TRIED: Final = 3  # a block may be a third larger than what is asked for
 
 
 class Lease(np.ndarray[Any, Any]):
-    """The bytes of a block while something uses them."""
+    """The bytes of a block while something uses them.  Only for arrays to be made over it: a slice
+    would be a lease, too, and give the block back when it goes."""
 
     def __del__(self) -> None:
         give = POOL.give  # None while the interpreter shuts down
@@ -68,25 +72,34 @@ class Pool:
         block = self._take(size)
         if block is None:
             block = self._map(size)
-        return np.ndarray.__new__(Lease, (size,), np.uint8, block)
+        return np.ndarray.__new__(Lease, (len(block),), np.uint8, block)
 
     def _take(self, size: int) -> Any:
+        """A kept block of this class, or of one a little larger."""
         with self._lock:
-            found = self._free.get(size)
             stats = self.statistics
             stats.allocations += 1
-            stats.in_use += size
-            stats.peak = max(stats.peak, stats.in_use)
-            if not found:
-                return None
-            stats.reused += 1
-            stats.cached -= size
-            return found.pop()
+            wanted = size
+            for _ in range(_CLASSES_TRIED):
+                found = self._free.get(wanted)
+                if found:
+                    stats.reused += 1
+                    stats.cached -= wanted
+                    self._count_used(wanted)
+                    return found.pop()
+                wanted = size_class(wanted + 1)
+            self._count_used(size)
+            return None
+
+    def _count_used(self, size: int) -> None:
+        stats = self.statistics
+        stats.in_use += size
+        stats.peak = max(stats.peak, stats.in_use)
 
     def _map(self, size: int) -> Any:
         for attempt in range(2):
             try:
-                block = mmap.mmap(-1, size)
+                block = mmap.mmap(-1, size, **_PRIVATE)
             except (OSError, ValueError, OverflowError) as error:
                 if not attempt:
                     self.clear()
@@ -118,6 +131,21 @@ class Pool:
             self.statistics.cached -= size
         if not blocks:
             del self._free[size]
+
+    def counts(self) -> dict[str, int]:
+        """The statistics by name; ``allocated`` and ``reserved`` are bytes."""
+        with self._lock:
+            stats = self.statistics
+            return {
+                "allocated": stats.in_use, "reserved": stats.in_use + stats.cached,
+                "peak_allocated": stats.peak, "allocations": stats.allocations,
+                "reused": stats.reused,
+            }
+
+    def reset_peak(self) -> None:
+        """Count the peak from now on."""
+        with self._lock:
+            self.statistics.peak = self.statistics.in_use
 
     def clear(self) -> None:
         """Give all unused blocks to the system."""

@@ -239,6 +239,21 @@ class Backend(ABC):
     def empty_cache(self) -> None:
         """Give pooled memory back."""
 
+    def memory_stats(self, index: int) -> dict[str, int]:
+        """Counts of a memory pool, in bytes and calls; empty if there is none.
+
+        The usual names: ``allocated`` (in use), ``reserved`` (in use or kept for later),
+        ``peak_allocated``, ``allocations``, ``reused`` (allocations that took a kept block).
+        """
+        return {}
+
+    def reset_peak_memory_stats(self, index: int) -> None:
+        """Count ``peak_allocated`` from now on."""
+
+    def diagnostics(self) -> list[str]:
+        """Lines for ``flambeau doctor``: libraries that were found, features that are off, why."""
+        return []
+
 
 def hookimpl(function: F) -> F:
     """Mark a plugin's hook implementation (``flambeau_backend`` and its like)."""

@@ -87,6 +87,7 @@ def _kernels(name: str) -> dict[str, Any]:
         "missing": sorted(required - have),
         "overrides": len(have & known - required),
         "unknown": sorted(have - known),
+        "diagnostics": backend.diagnostics(),
     }
 
 
@@ -113,6 +114,8 @@ def _print_backend(facts: dict[str, Any]) -> None:
             print(f"  missing kernels: {', '.join(facts['missing'])}")
         if facts["unknown"]:
             print(f"  kernels of ops that do not exist: {', '.join(facts['unknown'])}")
+        for line in facts["diagnostics"]:
+            print(f"  {line}")
     if "error" in facts:
         print(f"  {facts['error']}")
     if "traceback" in facts:

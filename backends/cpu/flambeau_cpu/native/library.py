@@ -17,6 +17,7 @@ import numpy as np
 
 from flambeau.backend import BackendError
 from flambeau.backend.disk import DiskCache
+from flambeau_cpu.native.choice import IS_OFF
 from flambeau_cpu.native.compiler import Compiler, find
 
 SOURCES: Final = Path(__file__).parent / "c"
@@ -165,3 +166,18 @@ def default_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def describe() -> list[str]:
+    """Lines for ``flambeau doctor``."""
+    compiler = find()
+    if compiler is None:
+        return [
+            "kernels in C: off (FLAMBEAU_CPU_NATIVE=0)" if IS_OFF else
+            "kernels in C: no compiler was found; install one, or: pip install flambeau[compiler]"]
+    pool = runtime()
+    return [
+        f"kernels in C: {' '.join(compiler.command)} ({compiler.version}), "
+        f"{pool.fb_threads() if pool is not None else 0} threads, kept in {_disk().folder}",
+        *(f"not used: {name}: {why}" for name, why in failures.items()),
+    ]
