@@ -1,0 +1,95 @@
+/* The register tile of matrix products, and the packing of its operands.
+
+   For REAL = f32 and f64 (FB_NR is fb_nr_f32, ...; lanes are elements of a vector):
+
+   C[i, j] (+)= sum over p of A[i, p] B[p, j]      i < rows <= FB_MR,  j < columns <= FB_NR
+
+   fb_tile_REAL(rows, columns, k, a, ai, ap, b, bp, c, ldc, add)
+     A[i, p] is a[i * ai + p * ap]: any strides; packed panels have ai = 1, ap = rows.
+     B[p, j] is b[p * bp + j]; whole vectors of B are read: fb_width_REAL(columns) elements for
+     each p, whatever they hold.  C[i, j] is c[i * ldc + j]; only the tile's elements are touched.
+     add: 0 writes, 1 adds to what is there.
+   fb_pack_REAL(to, width, from, kind, count, k, step, next)
+     to[p * width + i] = from[i * step + p * next] for i < count, zero for count <= i < width.
+     One panel of A (width = count = its rows) or of B (width = fb_width_REAL(its columns)): strides
+     are in elements, so a transposed or sliced matrix needs no copy.  kind says of what `from` is.
+
+   Every element is summed in one order: blocks of FB_KC along k, each a chain of fma from zero in
+   the order of p, then the blocks' sums added in order.  A caller that gives k <= FB_KC at a time
+   with add = 0 for the first block therefore has results that depend neither on the shape of the
+   tile, on the rest of the matrix, on threads nor on the processor's vectors.
+   (A column-major C is the transposed product: fma(a, b, c) = fma(b, a, c).)  */
+#pragma once
+#include "flambeau.h"
+#include <string.h>
+
+#define FB_KC 256
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define FB_VECTOR 64
+#define FB_MR 14 /* 28 sums, 2 vectors of B, 32 registers */
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define FB_VECTOR 32
+#define FB_MR 6
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define FB_VECTOR 16
+#define FB_MR 12
+#else
+#define FB_VECTOR 16
+#define FB_MR 6
+#endif
+
+/* Half precision is packed as single precision. */
+enum { FB_F32, FB_F64, FB_F16, FB_BF16 };
+static inline f32 fb_from_bf16(uint16_t bits) {
+  const uint32_t wide = (uint32_t)bits << 16;
+  f32 x;
+  memcpy(&x, &wide, 4);
+  return x;
+}
+static inline f32 fb_from_f16(uint16_t bits) {
+  const uint32_t magnitude = (uint32_t)(bits & 0x7fff) << 13;
+  f32 x;
+  memcpy(&x, &magnitude, 4);
+  x *= 0x1p112f; /* the difference of the exponents' biases; exact for subnormals too */
+  uint32_t wide;
+  memcpy(&wide, &x, 4);
+  wide |= (magnitude >= 0x0f800000u ? 0x7f800000u : 0) | (uint32_t)(bits & 0x8000) << 16;
+  memcpy(&x, &wide, 4);
+  return x;
+}
+
+#define FB_JOIN_(a, b) a##_##b
+#define FB_JOIN(a, b) FB_JOIN_(a, b)
+#define FB_NAME(name) FB_JOIN(name, REAL)
+
+#define REAL f32
+#if defined(__AVX512F__)
+#define FB_FMA(a, b, c) ((fb_vector_f32)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#elif defined(__AVX2__) && defined(__FMA__)
+#define FB_FMA(a, b, c) ((fb_vector_f32)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#elif defined(__aarch64__)
+#define FB_FMA(a, b, c) ((fb_vector_f32)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#endif
+#define FB_FMA1 __builtin_fmaf
+#include "gemm_tile.h"
+#undef FB_FMA
+#undef FB_FMA1
+#undef REAL
+
+#define REAL f64
+#if defined(__AVX512F__)
+#define FB_FMA(a, b, c) ((fb_vector_f64)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#elif defined(__AVX2__) && defined(__FMA__)
+#define FB_FMA(a, b, c) ((fb_vector_f64)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#elif defined(__aarch64__)
+#define FB_FMA(a, b, c) ((fb_vector_f64)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#endif
+#define FB_FMA1 __builtin_fma
+#include "gemm_tile.h"
+#undef FB_FMA
+#undef FB_FMA1
+#undef REAL

@@ -1,0 +1,126 @@
+/* The part of gemm.h that is compiled for each element type; REAL names it. */
+
+typedef REAL FB_NAME(fb_vector) __attribute__((vector_size(FB_VECTOR)));
+typedef REAL FB_NAME(fb_loose) __attribute__((vector_size(FB_VECTOR), aligned(sizeof(REAL))));
+enum {
+  FB_NAME(fb_lanes) = FB_VECTOR / sizeof(REAL),
+  FB_NAME(fb_nr) = 2 * FB_NAME(fb_lanes),
+};
+#define VEC FB_NAME(fb_vector)
+#define LOOSE FB_NAME(fb_loose)
+#define LANES FB_NAME(fb_lanes)
+
+/* Columns of a panel of B as it is packed: one vector or two. */
+static inline i64 FB_NAME(fb_width)(i64 columns) {
+  return columns > LANES ? 2 * LANES : LANES;
+}
+
+static inline __attribute__((always_inline)) VEC FB_NAME(fb_fma)(VEC a, VEC b, VEC c) {
+#ifdef FB_FMA
+  return FB_FMA(a, b, c);
+#else
+  for (int i = 0; i < LANES; ++i) c[i] = FB_FMA1(a[i], b[i], c[i]);
+  return c;
+#endif
+}
+
+/* MR rows of V vectors.  Three rows share a pointer: strides of 0, 1, 2 are addressed from it. */
+static inline __attribute__((always_inline)) void FB_NAME(fb_tile_of)(
+    const int MR, const int V, i64 columns, i64 k, const REAL *a, i64 ai, i64 ap, const REAL *b,
+    i64 bp, REAL *c, i64 ldc, int add) {
+  VEC sum[FB_MR][2]; /* sizes that are constant before inlining: else they stay in memory */
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[i][v] = (VEC){0};
+  const REAL *at[FB_MR / 3 + 1];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; i += 3) at[i / 3] = a + i * ai;
+  for (i64 p = 0; p < k; ++p) {
+    VEC row[2];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) row[v] = *(const LOOSE *)(b + v * LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+      const VEC x = at[i / 3][i % 3 * ai] - (VEC){0};
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sum[i][v] = FB_NAME(fb_fma)(x, row[v], sum[i][v]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i += 3) at[i / 3] += ap;
+    b += bp;
+  }
+  if (columns == V * LANES) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        LOOSE *to = (LOOSE *)(c + i * ldc + v * LANES);
+        *to = add ? *to + sum[i][v] : sum[i][v];
+      }
+    return;
+  }
+  REAL rest[FB_MR][2 * LANES];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) *(LOOSE *)(rest[i] + v * LANES) = sum[i][v];
+  for (int i = 0; i < MR; ++i)
+    for (i64 j = 0; j < columns; ++j)
+      c[i * ldc + j] = add ? c[i * ldc + j] + rest[i][j] : rest[i][j];
+}
+
+#define TILE(M, V)                                                                           \
+  static __attribute__((noinline)) void FB_NAME(fb_tile_##M##_##V)(                          \
+      i64 columns, i64 k, const REAL *a, i64 ai, i64 ap, const REAL *b, i64 bp, REAL *c,     \
+      i64 ldc, int add) {                                                                    \
+    FB_NAME(fb_tile_of)(M, V, columns, k, a, ai, ap, b, bp, c, ldc, add);                    \
+  }
+#define TILES(M) TILE(M, 1) TILE(M, 2)
+#define CASE(M)                                                                              \
+  case M:                                                                                    \
+    if (columns > LANES) FB_NAME(fb_tile_##M##_2)(columns, k, a, ai, ap, b, bp, c, ldc, add); \
+    else FB_NAME(fb_tile_##M##_1)(columns, k, a, ai, ap, b, bp, c, ldc, add);                \
+    break;
+
+#if FB_MR == 14
+#define EACH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif FB_MR == 12
+#define EACH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
+#else
+#define EACH(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#endif
+EACH(TILES)
+
+static void FB_NAME(fb_tile)(
+    i64 rows, i64 columns, i64 k, const REAL *a, i64 ai, i64 ap, const REAL *b, i64 bp, REAL *c,
+    i64 ldc, int add) {
+  switch (rows) { EACH(CASE) }
+}
+#undef TILE
+#undef TILES
+#undef CASE
+#undef EACH
+
+/* ---- packing ---- */
+#define GATHER(SOURCE, CONVERT)                                                              \
+  {                                                                                          \
+    const SOURCE *x = from;                                                                  \
+    for (i64 i = 0; i < count; ++i)                                                          \
+      for (i64 p = 0; p < k; ++p) to[p * width + i] = CONVERT(x[i * step + p * next]);       \
+  }
+static void FB_NAME(fb_pack)(
+    REAL *to, i64 width, const void *from, int kind, i64 count, i64 k, i64 step, i64 next) {
+  if (kind == FB_F16) GATHER(uint16_t, fb_from_f16)
+  else if (kind == FB_BF16) GATHER(uint16_t, fb_from_bf16)
+  else if (step == 1)
+    for (i64 p = 0; p < k; ++p) memcpy(to + p * width, (const REAL *)from + p * next, count * sizeof(REAL));
+  else GATHER(REAL, )
+  if (count < width)
+    for (i64 p = 0; p < k; ++p)
+      for (i64 i = count; i < width; ++i) to[p * width + i] = 0;
+}
+#undef GATHER
+#undef VEC
+#undef LOOSE
+#undef LANES
