@@ -344,7 +344,9 @@ class Scalars:
                         definition(function, precision))
         return name
 
-    def define(self, name: str, parameters: Sequence[str], formula: Expression) -> None:
+    def define(
+        self, name: str, parameters: Sequence[str], formula: str | Expression
+    ) -> None:
         """Print a formula of floats as a function."""
         inner = Block(self.block.dialect, self.block.functions)
         integer: Register = "i32" if self.floating == "f32" else "i64"

@@ -4,6 +4,10 @@ NumPy serves small arrays; from some size on a kernel in C is used instead, if t
 Sources are in ``c/``, one file per family; ``kernels/`` calls them.  A kernel in C gets whole
 arrays, divides its work into tasks by the shapes alone, and has the one pool of threads run them.
 
+``#include "mathematics.h"`` gives a source the elementary functions of the formula language, such
+as ``fb_exp_f32(x)``, ``fb_erf_f64(x)`` and ``fb_sigmoid_f32(x)``: see
+:mod:`flambeau_cpu.native.mathematics`.
+
 Environment:
     ``FLAMBEAU_CPU_NATIVE``: ``0`` never uses kernels in C, ``all`` uses them for every size (for
         tests); without it, from the size on where they are faster.

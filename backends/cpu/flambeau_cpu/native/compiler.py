@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,11 +43,12 @@ class Compiler:
         """What a binary depends on besides its source."""
         return "\n".join([self.version, *self.command, *FLAGS, processor()])
 
-    def build(self, text: str, folder: Path) -> bytes:
+    def build(self, text: str, folder: Path, headers: Mapping[str, str]) -> bytes:
         """The shared library that a source makes.
 
         Args:
             folder: where the source's headers are.
+            headers: texts of further ones, by name.
 
         Raises:
             BackendError: with the compiler's words.
@@ -54,6 +56,8 @@ class Compiler:
         with tempfile.TemporaryDirectory(prefix="flambeau-") as place:
             source, library = Path(place, "kernel.c"), Path(place, "kernel.so")
             source.write_text(text)
+            for name, content in headers.items():
+                Path(place, name).write_text(content)
             done = subprocess.run(
                 [*self.command, *FLAGS, f"-DHEAD={object.__basicsize__}", f"-I{folder}", "-o",
                  str(library), str(source), "-lm"],

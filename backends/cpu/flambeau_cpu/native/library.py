@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import tempfile
 import threading
 import warnings
@@ -19,12 +20,14 @@ from flambeau.backend import BackendError
 from flambeau.backend.disk import DiskCache
 from flambeau_cpu.native.choice import IS_OFF
 from flambeau_cpu.native.compiler import Compiler, find
+from flambeau_cpu.native.mathematics import HEADER, MORE, header
 
 SOURCES: Final = Path(__file__).parent / "c"
 _KINDS: Final[Mapping[str, Any]] = {
     "a": ctypes.py_object,  # an array, or None
     "i": ctypes.c_int64, "d": ctypes.c_double, "f": ctypes.c_float, "p": ctypes.c_void_p,
 }
+_INCLUDE: Final = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _lock: Final = threading.RLock()
 failures: Final[dict[str, str]] = {}
 """Libraries that could not be built or loaded, and why."""
@@ -39,12 +42,15 @@ class Library:
             integer, ``d`` double, ``f`` float, ``p`` address.  An upper-case ``I`` in front means
             that it returns an integer.
         text: makes the source; by default it is read from the file.
+        recipe: all that the text depends on, where that is quicker to say than the text is to make;
+            with the text's ``#include`` lines.
     """
 
     def __init__(
-        self, name: str, functions: Mapping[str, str], text: Callable[[], str] | None = None
+        self, name: str, functions: Mapping[str, str], text: Callable[[], str] | None = None,
+        recipe: str | None = None,
     ) -> None:
-        self.name, self.functions = name, functions
+        self.name, self.functions, self.recipe = name, functions, recipe
         self._text = text or (SOURCES / f"{name}.c").read_text
         self._loaded: Any = None
         self._is_tried = False
@@ -64,7 +70,7 @@ class Library:
 
     def _guarded(self, compiler: Compiler) -> Any:
         try:
-            library = load(compiler, self.name, self._text())
+            library = load(compiler, self.name, self._text, self.recipe)
             library.fb_bind(_address(runtime().fb_run))
             return _bound(library, self.functions)
         except (BackendError, OSError, AttributeError) as error:
@@ -99,22 +105,44 @@ def _disk() -> DiskCache:
     return DiskCache("cpu")
 
 
-@cache
-def _headers() -> str:
-    return "".join(path.read_text() for path in sorted(SOURCES.glob("*.h")))
+def included(text: str) -> list[str]:
+    """The headers of a source and of its headers; ``mathematics.h`` is generated."""
+    found: list[str] = []
+    left = [text]
+    while left:
+        for name in _INCLUDE.findall(left.pop()):
+            if name not in found:
+                found.append(name)
+                if name != HEADER:
+                    left.append((SOURCES / name).read_text())
+    return sorted(found)
 
 
-def load(compiler: Compiler, name: str, text: str) -> ctypes.CDLL:
+def _version_of(name: str) -> str:
+    """What a header's content is known by."""
+    if name != HEADER:
+        return (SOURCES / name).read_text()
+    from flambeau.backend.generated import version
+
+    return version() + repr(MORE)
+
+
+def load(
+    compiler: Compiler, name: str, text: Callable[[], str], recipe: str | None = None
+) -> ctypes.CDLL:
     """The library of a source, from the disk or newly compiled.
 
     Raises:
         BackendError: if it does not compile.
         OSError: if it cannot be loaded.
     """
-    key = (compiler.key, _headers(), text)
+    source = recipe or text()
+    headers = included(source)
+    key = (compiler.key, source, *map(_version_of, headers))
     binary = _disk().get(*key)
     if binary is None:
-        binary = compiler.build(text, SOURCES)
+        made = {HEADER: header()} if HEADER in headers else {}
+        binary = compiler.build(text(), SOURCES, made)
         _disk().put(binary, *key)
     handle, path = tempfile.mkstemp(prefix=f"flambeau-{name}-", suffix=".so")
     try:
@@ -134,7 +162,7 @@ def runtime() -> Any:
         return None
     with _lock:
         try:
-            library = load(compiler, "threads", (SOURCES / "threads.c").read_text())
+            library = load(compiler, "threads", (SOURCES / "threads.c").read_text)
             functions = _bound(library, {"fb_run": "ppi", "fb_set_threads": "i",
                                          "fb_threads": "I", "fb_look": "ap"})
             _compare(functions)

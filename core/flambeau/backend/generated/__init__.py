@@ -12,6 +12,8 @@ from __future__ import annotations
 from flambeau.backend.generated.base import GeneratedBackend, Traits
 from flambeau.codegen.block import Block, Buffer, Kernel, KernelSource, Value, real
 from flambeau.codegen.dialects import C, CLike, Cuda, Dialect, OpenCL, Parameter
+from flambeau.codegen.scalar import Scalars
+from flambeau.codegen.version import version
 
 __all__ = [
     "Block",
@@ -25,7 +27,9 @@ __all__ = [
     "KernelSource",
     "OpenCL",
     "Parameter",
+    "Scalars",
     "Traits",
     "Value",
     "real",
+    "version",
 ]
