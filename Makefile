@@ -17,7 +17,7 @@ help:
 	@echo "make test               the whole test suite"
 	@echo "make test-deep          the same with many more generated cases"
 	@echo "make lint               style, types, import contracts"
-	@echo "make bench              side by side with torch"
+	@echo "make bench              side by side with torch: writes docs/benchmarks.md"
 	@echo "make docs               build the documentation into site/"
 	@echo "make clean              remove what these made"
 
@@ -58,9 +58,9 @@ lint: $(STAMPS)/dev
 	@echo "==> import contracts"
 	@$(BIN)/python -m pytest -q tests/unit/test_import_contracts.py
 
-bench: $(STAMPS)/torch
+bench: $(STAMPS)/torch $(STAMPS)/demo
 	@echo "==> side by side with torch"
-	@$(BIN)/python benchmarks/overhead.py
+	@$(BIN)/python benchmarks/report.py
 
 docs: $(STAMPS)/docs
 	@echo "==> documentation"

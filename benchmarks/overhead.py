@@ -1,18 +1,15 @@
 """What an operation costs besides its arithmetic, against PyTorch in one run.
 
-    make bench
     python benchmarks/overhead.py --output overhead.json
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from side_by_side import Case, run
+from side_by_side import Case, main
 
 CASES: dict[str, Case] = {}
 
@@ -283,9 +280,4 @@ def demo_step_batch_64(T: Any) -> Callable[[], Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="names of cases, separated by commas")
-    parser.add_argument("--output", type=Path, help="write the figures as JSON")
-    options = parser.parse_args()
-    wanted = options.only.split(",") if options.only else CASES
-    run({name: CASES[name] for name in wanted}, "overhead of small operations", options.output)
+    main(CASES, "overhead of small operations", __doc__)

@@ -6,6 +6,7 @@ so that a change of the machine's speed hits both; what counts is the ratio.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import time
@@ -29,6 +30,11 @@ def once(function: Callable[[], Any], count: int) -> float:
 def compare(make: Case, a: Any, b: Any) -> tuple[float, float, float]:
     """Median seconds of both sides, and the median ratio b / a of the rounds."""
     functions = make(a), make(b)
+    return compare_functions(functions)
+
+
+def compare_functions(functions: tuple[Callable[[], Any], ...]) -> tuple[float, float, float]:
+    """The same for two functions."""
     counts = []
     for function in functions:
         once(function, 3)
@@ -40,6 +46,16 @@ def compare(make: Case, a: Any, b: Any) -> tuple[float, float, float]:
         statistics.median(r[0] for r in rounds), statistics.median(r[1] for r in rounds),
         statistics.median(r[1] / r[0] for r in rounds),
     )
+
+
+def main(cases: dict[str, Case], title: str, words: str | None) -> None:
+    """The command line of a file of cases: ``--only NAMES --output FILE``."""
+    parser = argparse.ArgumentParser(description=(words or title).splitlines()[0])
+    parser.add_argument("--only", help="names of cases, separated by commas")
+    parser.add_argument("--output", type=Path, help="write the figures as JSON")
+    options = parser.parse_args()
+    wanted = options.only.split(",") if options.only else cases
+    run({name: cases[name] for name in wanted}, title, options.output)
 
 
 def run(cases: dict[str, Case], title: str, output: Path | None = None) -> dict[str, Any]:
