@@ -11,6 +11,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import flambeau.fused  # noqa: F401  call paths
+from flambeau.ops.join import stack
+from flambeau.ops.norms import vector_norm
 from flambeau.ops.pointwise import maximum
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error
@@ -39,6 +42,31 @@ def foreach_add_(tensors: Tensors, value: float) -> list[Tensor]:
     for t in tensors:
         t.add_(value)
     return list(tensors)
+
+
+@composite(
+    "foreach_mul_(Tensor[] tensors, Tensor[] factor) -> Tensor[]", namespaces=("_internal",),
+    out=False, method=False, dtypes="floating",
+    samples=lambda make: iter([Sample(([make(2, 3), make(4, 2).t(), make()], [make()]))]),
+    errors=lambda make: iter([error(TypeError, "must be tuple of Tensors", make(2), [make()])]),
+)
+def foreach_mul_(tensors: Tensors, factor: Tensors) -> list[Tensor]:
+    """Multiply every tensor of a list, in place, by the one that ``factor`` holds."""
+    for t in tensors:
+        t.mul_(factor[0])
+    return list(tensors)
+
+
+@composite(
+    "total_norm(Tensor[] tensors, float ord) -> Tensor", namespaces=("_internal",),
+    out=False, method=False, dtypes="floating_complex", template="list",
+    samples=lambda make: iter([
+        Sample(([make(2, 3), make(4, 2).t(), make()], ord)) for ord in (1.0, 2.0, math.inf)]),
+    errors=lambda make: iter([error(RuntimeError, "non-empty", [], 2.0)]),
+)
+def total_norm(tensors: Tensors, ord: float) -> Any:
+    """The norm of all tensors together, as one vector."""
+    return vector_norm(stack([vector_norm(t, ord) for t in tensors]), ord)
 
 
 # ---- stochastic gradient descent -----------------------------------------------------------------

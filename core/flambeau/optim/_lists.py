@@ -23,11 +23,15 @@ def update(function: Any, lists: Lists, written: Lists, **settings: Any) -> None
     for tensors in written:
         for t in tensors:
             (t._storage or t.storage()).version += 1
-    kind = lists[0][0]._kind
+    first = lists[0]
+    kind = first[0]._kind
     kernel = kind.backend.kernels.fresh.get(function.op.name)
-    if kernel is None or modes.ACTIVE or any(
+    if kernel is None or modes.ACTIVE or modes.OVERRIDING or any(
             t._kind is not kind for tensors in lists for t in tensors):
         function(*lists, **settings)
+        return
+    if len(set(map(id, first))) < len(first):  # a tensor twice: one write after the other
+        function.op.decompose(*lists, **settings)
         return
     natives = [
         [t._native if t._native is not None else t.native() for t in tensors]

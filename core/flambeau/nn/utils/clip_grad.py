@@ -8,6 +8,8 @@ from typing import Any
 
 import flambeau as fb
 from flambeau.autograd.grad_mode import no_grad
+from flambeau.ops.optim import foreach_mul_, total_norm
+from flambeau.optim._lists import update
 from flambeau.tensor import Tensor
 
 __all__ = [
@@ -40,16 +42,27 @@ def get_total_norm(
     power = float(norm_type)
     if not items:
         return fb.tensor(0.0)
-    place = items[0].device
-    norms: list[Any] = [fb.linalg.vector_norm(t, power) for t in items]
-    norms = [t if t.device is place else t.to(place) for t in norms]
-    total: Tensor = fb.linalg.vector_norm(fb.stack(norms), power)
+    total = _norm_of(items, power)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {power} for gradients from `parameters` is non-finite, so "
             "it cannot be clipped. To disable this error and scale the gradients by the "
             "non-finite norm anyway, set `error_if_nonfinite=False`")
     return total
+
+
+def _norm_of(items: list[Tensor], power: float) -> Tensor:
+    if _are_of_one_kind(items):
+        return total_norm(items, power)  # type: ignore[no-any-return]
+    place = items[0].device
+    norms: list[Any] = [fb.linalg.vector_norm(t, power) for t in items]
+    norms = [t if t.device is place else t.to(place) for t in norms]
+    return fb.linalg.vector_norm(fb.stack(norms), power)  # type: ignore[no-any-return]
+
+
+def _are_of_one_kind(items: list[Tensor]) -> bool:
+    kind = items[0]._kind
+    return all(t._kind is kind for t in items)
 
 
 @no_grad()
@@ -59,8 +72,13 @@ def clip_grads_with_norm_(
     """Scale gradients down by ``max_norm / total_norm`` if that is below 1, in place."""
     items = [parameters] if isinstance(parameters, Tensor) else parameters
     grads: list[Any] = [p.grad for p in items if p.grad is not None]
+    if not grads:
+        return
     # A factor of 1 is applied too: looking at its value would wait for the device.
-    factor = (float(max_norm) / (total_norm + _TINY)).clamp(max=1.0)
+    factor: Any = (float(max_norm) / (total_norm + _TINY)).clamp(max=1.0)
+    if _are_of_one_kind([*grads, factor]):
+        update(foreach_mul_, (grads, [factor]), (grads,))
+        return
     for grad in grads:
         grad.mul_(factor if grad.device is factor.device else factor.to(grad.device))
 
