@@ -1,0 +1,33 @@
+"""Arrays as kernels in C want them: dense, and the order of their dimensions in memory."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from flambeau_cpu.memory import empty
+
+CODES: Final = {"f": 0, "d": 1, "e": 2, "E": 3}
+"""Of the floating dtypes in ``half.h``, by NumPy's (and ml_dtypes') characters."""
+
+
+def dense(x: Any) -> Any:
+    """The array itself if it is row-major, else a row-major copy."""
+    if x.flags.c_contiguous:
+        return x
+    result = empty(x.shape, x.dtype)
+    np.copyto(result, x)
+    return result
+
+
+def memory_axes(x: Any) -> tuple[int, ...] | None:
+    """The dimensions in the order in which they lie in memory; None if the array has gaps."""
+    strides = x.strides
+    axes = tuple(sorted(range(x.ndim), key=lambda d: (-strides[d], d)))
+    return axes if x.transpose(axes).flags.c_contiguous else None
+
+
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes one."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
