@@ -12,7 +12,8 @@ from recorder import GPU, Recorder
 
 from flambeau.backend import Layout, Strided, dtypes
 from flambeau.backend.generated import C, Cuda, OpenCL
-from flambeau.backend.generated.pointwise import PointwiseKernel, result_dtype
+from flambeau.backend.generated.formulas import result_dtype
+from flambeau.backend.generated.pointwise import PointwiseKernel
 from flambeau.codegen.kernels.indexing import collapse, in_memory_order, index_register
 from flambeau.codegen.kernels.pointwise import Input, Pointwise
 from flambeau.registry import OPS

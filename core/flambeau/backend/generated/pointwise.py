@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided, broadcast_shapes
-from flambeau.codegen.category import Category
-from flambeau.codegen.dialects.base import STORAGE, Register, register_of
-from flambeau.codegen.errors import FormulaError
-from flambeau.codegen.expression import free_names
-from flambeau.codegen.inference import infer, tree_of
+from flambeau.backend.generated.formulas import (
+    Formula,
+    ScalarFormula,
+    inputs_of,
+    packer,
+    registers,
+    result_dtype,
+)
 from flambeau.codegen.kernels.indexing import Walk, in_memory_order, index_register, marks_of
-from flambeau.codegen.kernels.pointwise import Input, Pointwise
+from flambeau.codegen.kernels.pointwise import Pointwise
 from flambeau.dtypes import dtype
 from flambeau.layout import Layout, product, strides_in_order
-from flambeau.registry import Op, all_ops
+from flambeau.registry import all_ops
 
 if TYPE_CHECKING:
     from flambeau.backend.generated.base import GeneratedBackend, Traits
@@ -33,11 +35,6 @@ ROWS_AT_LEAST: Final = 16
 """Elements of the last dimension for which groups are given a row each, or several a long one."""
 BAND: Final = 16
 """Rows that a group handles where a tensor lies across: a cache line of 4-byte elements."""
-FACTORS: Final = ("alpha", "value")
-"""Attributes that are 1 more often than not: then the formula is taken without them."""
-Formula: TypeAlias = str | Callable[..., str | None]
-"""See :attr:`flambeau.registry.Op.formula`."""
-_NUMBERS: Final = (bool, int, float, complex)
 
 
 class Plan(NamedTuple):
@@ -62,32 +59,15 @@ def table(backend: GeneratedBackend) -> KernelTable:
     for op in all_ops():
         if op.formula is None:
             continue
-        names = [op.schema.arguments[i].name for i in op.schema.tensor_positions]
-        if op.name == "arange_steps":
-            names = []
+        f = ScalarFormula.of(op)
         kernel = PointwiseKernel(
-            backend, op.name, op.formula, names, _constants(op), op.kind == "composite",
-            _defaults(op))
+            backend, f.name, f.formula, f.names, f.constants, f.is_composite, f.defaults)
         result.out[op.name] = kernel.out
         if op.name != "arange_steps":
             result.fresh[op.name] = kernel.fresh
     result.out["copy"] = PointwiseKernel(backend, "copy", "self", ["self"]).out
     result.out["fill"] = PointwiseKernel(backend, "fill", "value", []).out
     return result
-
-
-def _constants(op: Op) -> frozenset[str]:
-    """The attributes that a formula may depend on: what is no number, or counts something."""
-    return frozenset(
-        a.name for a in op.schema.arguments
-        if not a.is_tensor and a.type not in ("Scalar", "float"))
-
-
-def _defaults(op: Op) -> dict[str, Any]:
-    """Those of a composite's attributes; a primitive is given what it needs."""
-    if op.kind == "primitive":
-        return {}
-    return {a.name: a.default for a in op.schema.arguments if not a.is_tensor and a.has_default}
 
 
 class PointwiseKernel:
@@ -112,9 +92,12 @@ class PointwiseKernel:
         constants: frozenset[str] = frozenset(), is_composite: bool = False,
         defaults: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self.backend, self.name, self.formula = backend, name, formula
-        self.names, self.constants, self.is_composite = tuple(names), constants, is_composite
-        self.defaults = dict(defaults)
+        self.backend, self.name = backend, name
+        self.formula = ScalarFormula(
+            name, formula, tuple(names), constants, is_composite, dict(defaults))
+        self.names, self.constants = self.formula.names, constants
+        self.is_composite, self.defaults = is_composite, self.formula.defaults
+        self.arguments, self.text = self.formula.arguments, self.formula.text
         self.plans: dict[tuple[Any, ...], Plan] = {}
         self.out_plans: dict[tuple[Any, ...], Plan] = {}
         self.declined: dict[tuple[Any, ...], Any] = {}
@@ -273,10 +256,6 @@ class PointwiseKernel:
             key += (name, x if name in self.constants else x.__class__, x == 1)
         return key, buffers
 
-    def arguments(self, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """By name, those left out included."""
-        return {**dict(zip(self.names, inputs, strict=True)), **self.defaults, **attributes}
-
     def numbers(
         self, plan: Plan, inputs: Sequence[Any], attributes: Mapping[str, Any]
     ) -> Sequence[Any]:
@@ -309,28 +288,13 @@ class PointwiseKernel:
         _remember(self.plans, key, plan)
         return plan
 
-    def text(self, arguments: dict[str, Any]) -> str | None:
-        """The formula for some arguments, None if it does not hold for them."""
-        formula = self.formula
-        found = formula if isinstance(formula, str) else formula(**arguments)
-        for name in FACTORS:
-            if found is not None and arguments.get(name, 1) == 1 and not isinstance(
-                    arguments.get(name), Strided):
-                found = found.replace(f"{name} * ", "")
-        return found
-
     def plan(
         self, text: str, arguments: dict[str, Any], out: dtype, layout: Layout, index: int
     ) -> Plan:
         """Look at the arguments, and compile."""
         tensors = [x for x in arguments.values() if isinstance(x, Strided)]
         floating, integer = registers([x.dtype for x in tensors], out)
-        is_float = any(t.dtype.category >= 2 for t in tensors) or (
-            not tensors and out.category >= 2)
-        used = free_names(tree_of(text))
-        inputs = {
-            name: _input(name, x, floating, integer, is_float) for name, x in arguments.items()
-            if isinstance(x, Strided) or name in used}
+        inputs = inputs_of(text, arguments, floating, integer, out)
         walk = in_memory_order(layout.shape, [
             layout.strides, *(x.layout.expand(layout.shape).strides for x in tensors)])
         offsets = [layout.offset, *(x.layout.offset for x in tensors)]
@@ -348,7 +312,7 @@ class PointwiseKernel:
             s for steps, marks in zip(walk.strides, shape, strict=True)
             for s, mark in zip(steps, marks, strict=True) if mark == "?"]
         numbers = tuple(
-            (i, _packer(inputs[name]), inputs[name].is_complex)
+            (i, packer(inputs[name]), inputs[name].is_complex)
             for i, (name, x) in enumerate(arguments.items())
             if name in inputs and not isinstance(x, Strided))
         return Plan(
@@ -397,83 +361,13 @@ def _packed(plan: Plan, values: Sequence[Any]) -> list[Any]:
     return packed
 
 
-# ---- dtypes --------------------------------------------------------------------------------------
-def result_dtype(text: str, arguments: Mapping[str, Any]) -> dtype | None:
-    """The dtype of a formula's result where it follows from the arguments, None elsewhere.
-
-    It follows if all tensors that are no bools are of one dtype, no number is of a higher category
-    than they are, and the result is of their category, a bool, or the real part of it.
-    """
-    tensors = [x.dtype for x in arguments.values() if isinstance(x, Strided)]
-    numbers = {
-        name: x for name, x in arguments.items()
-        if not isinstance(x, Strided) and isinstance(x, _NUMBERS)}
-    highest = max(tensors, key=lambda d: d.category)
-    if len({d for d in tensors if d.category}) > 1:
-        return None
-    used = free_names(tree_of(text))
-    if any(_category(x) > highest.category for name, x in numbers.items() if name in used):
-        return None
-    try:
-        category = infer(text, {
-            name: _category(x) for name, x in arguments.items()
-            if isinstance(x, Strided) or name in numbers})
-    except FormulaError:  # a composite that converts its arguments first, or refuses them
-        return None
-    if category is Category.BOOL:
-        return dtypes.bool
-    if category == highest.category:
-        return highest
-    is_part = highest.is_complex and category is Category.FLOATING
-    return highest.to_real() if is_part else None
-
-
+# ---- results --------------------------------------------------------------------------------------
 def _fits(out: Strided, text: str, arguments: Mapping[str, Any]) -> bool:
     """Whether a result is of the dtype and shape of a tensor."""
     shapes = [x.shape for x in arguments.values() if isinstance(x, Strided)]
     return result_dtype(text, arguments) is out.dtype and broadcast_shapes(*shapes) == out.shape
 
 
-def _category(x: Any) -> int:
-    if isinstance(x, Strided):
-        return x.dtype.category
-    return _NUMBERS.index(type(x))
-
-
-def _input(name: str, x: Any, floating: Register, integer: Register, is_float: bool) -> Input:
-    if isinstance(x, Strided):
-        return Input(name, x.dtype)
-    if isinstance(x, bool):
-        return Input(name, None, "bool")
-    if isinstance(x, int):
-        return Input(name, None, floating if is_float else integer)
-    return Input(name, None, floating, isinstance(x, complex))
-
-
-def _packer(x: Input) -> Callable[[Any], Any]:
-    if x.is_complex:
-        return lambda value: (value.real, value.imag)
-    if x.number == "bool":
-        return bool
-    if x.number in ("f32", "f64"):
-        return float
-    bits = int(x.number[1:])
-    half = 0 if x.number[0] == "u" else 1 << (bits - 1)
-    return lambda value: (int(value) + half) % (1 << bits) - half
-
-
-def registers(inputs: Sequence[dtype], out: dtype) -> tuple[Register, Register]:
-    """What floating values and integers are computed in, among values of these dtypes."""
-    wide = {dtypes.float64, dtypes.complex128}
-    is_double = any(d in wide for d in inputs) or (
-        out in wide and not any(d.category >= 2 for d in inputs))
-    integers = [d for d in (*inputs, out) if d.category == 1]
-    widest = max(integers, key=lambda d: d.itemsize, default=None)
-    integer: Register = "i32" if widest is None else register_of(STORAGE[widest.name])
-    return ("f64" if is_double else "f32"), integer
-
-
-# ---- layouts -------------------------------------------------------------------------------------
 def result_layout(tensors: Sequence[Strided]) -> Layout:
     """That of a new result: the memory order of the first input of its shape."""
     shape = broadcast_shapes(*(x.layout.shape for x in tensors))

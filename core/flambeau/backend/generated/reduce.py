@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from flambeau import dtypes
 from flambeau.backend import KernelTable, Strided
-from flambeau.backend.generated.pointwise import PLANS_AT_MOST, registers
+from flambeau.backend.generated.formulas import registers
+from flambeau.backend.generated.pointwise import PLANS_AT_MOST
 from flambeau.backend.generated.split import Step, Task, part_sizes, split_for, step_of
 from flambeau.codegen.category import Category
 from flambeau.codegen.dialects.base import Index
