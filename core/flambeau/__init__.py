@@ -181,7 +181,7 @@ for _op in _OPS.values():
                     globals().setdefault(f"{_alias}_", _op.inplace_function)
 
 _LAZY = (
-    "autograd", "backend", "cpu", "data", "fallback", "linalg", "nn", "optim", "utils",
+    "autograd", "backend", "cpu", "data", "fallback", "fft", "linalg", "nn", "optim", "utils",
     "vision",
 )
 

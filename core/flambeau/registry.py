@@ -94,6 +94,9 @@ class Op:
     is_random: bool = False
     is_absolute: bool = False
     """View: whether the offset of the result does not move with the offset of the layout."""
+    is_required: bool = True
+    """Primitive: whether every backend must have a kernel.  Without one, a primitive that is not
+    required runs on the CPU, with copies there and back that are counted."""
     template: str = "general"
     fast: dict[Kind, tuple[Callable[..., Any], Kind]] = field(default_factory=dict)
     """Per kind of inputs: the fresh kernel and the kind of its result (filled at first use)."""
@@ -122,7 +125,7 @@ OPS: Final[dict[str, Op]] = {}
 def primitives() -> list[Op]:
     """The ops that every backend must have a kernel for."""
     _load()
-    return [op for op in OPS.values() if op.kind == "primitive"]
+    return [op for op in OPS.values() if op.kind == "primitive" and op.is_required]
 
 
 def all_ops() -> list[Op]:
@@ -144,7 +147,9 @@ def primitive(
         schema: see :mod:`flambeau.schema`.
         rule: the meta rule, ``rule(*arguments) -> Plan``.
         template: which specialised call path fits: "unary", "binary", "reduction", "general".
-        facts: other fields of :class:`Op` (``formula``, ``derivatives``, ``samples``...).
+        facts: other fields of :class:`Op` (``formula``, ``derivatives``, ``samples``...);
+            ``is_required=False`` for what a library computes (Fourier transforms, factorisations):
+            a backend may have it.
     """
     return _register("primitive", schema, doc, template, rule=rule, **facts)
 

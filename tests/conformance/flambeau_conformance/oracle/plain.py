@@ -130,3 +130,45 @@ def sort_stable(out: Any, x: Any, dim: int, descending: bool) -> None:
 def _rank(value: Any) -> tuple[bool, Any]:
     is_nan = value != value
     return is_nan, 0 if is_nan else value
+
+
+# ---- Fourier transforms ------------------------------------------------------------------------
+def _transform(x: Any, dims: Any, scale: int, sign: int) -> Any:
+    """The defining sums, one dimension after the other."""
+    x = x.astype(np.complex128)
+    for d in dims:
+        n = x.shape[d]
+        at = np.arange(n)
+        waves = np.exp(sign * 2j * np.pi * np.outer(at, at) / n) / (1, np.sqrt(n), n)[scale]
+        x = np.moveaxis(np.tensordot(waves, x, (1, d)), 0, d)
+    return x
+
+
+@kernels.register("fft_complex")
+def fft_complex(out: Any, x: Any, dim: Any, scale: int, forward: bool) -> None:
+    """Complex to complex."""
+    out[...] = _transform(x, dim, scale, -1 if forward else 1)
+
+
+@kernels.register("fft_half")
+def fft_half(out: Any, x: Any, dim: Any, scale: int) -> None:
+    """Real to the first half of the last dimension."""
+    whole = _transform(x, dim, scale, -1)
+    out[...] = np.take(whole, np.arange(out.shape[dim[-1]]), dim[-1])
+
+
+@kernels.register("fft_real")
+def fft_real(out: Any, x: Any, dim: Any, scale: int, size: int) -> None:
+    """The half completed: the later points are conjugates of the earlier ones."""
+    x = _transform(x, dim[:-1], scale, 1)
+    last = dim[-1]
+    have = np.take(x, np.arange(size // 2 + 1), last)
+    start = np.take(have, [0], last).real + 0j
+    if size % 2 == 0 and size > 1:
+        edge = np.take(have, [size // 2], last).real + 0j
+        inner = np.take(have, np.arange(1, size // 2), last)
+        parts = [start, inner, edge, np.flip(inner.conj(), last)]
+    else:
+        inner = np.take(have, np.arange(1, size // 2 + 1), last)
+        parts = [start, inner, np.flip(inner.conj(), last)]
+    out[...] = _transform(np.concatenate(parts, last), (last,), scale, 1).real
