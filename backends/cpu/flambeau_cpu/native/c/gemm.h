@@ -12,7 +12,8 @@
    fb_pack_REAL(to, width, from, kind, count, k, step, next)
      to[p * width + i] = from[i * step + p * next] for i < count, zero for count <= i < width.
      One panel of A (width = count = its rows) or of B (width = fb_width_REAL(its columns)): strides
-     are in elements, so a transposed or sliced matrix needs no copy.  kind says of what `from` is.
+     are in elements, so a transposed or sliced matrix needs no copy.  kind is the code of the dtype
+     of `from` (half.h): REAL's own, or one of 16 bits, packed as single precision.
 
    Every element is summed in one order: blocks of FB_KC along k, each a chain of fma from zero in
    the order of p, then the blocks' sums added in order.  A caller that gives k <= FB_KC at a time
@@ -20,8 +21,7 @@
    tile, on the rest of the matrix, on threads nor on the processor's vectors.
    (A column-major C is the transposed product: fma(a, b, c) = fma(b, a, c).)  */
 #pragma once
-#include "flambeau.h"
-#include <string.h>
+#include "half.h"
 
 #define FB_KC 256
 
@@ -42,31 +42,36 @@
 #define FB_MR 6
 #endif
 
-/* Half precision is packed as single precision. */
-enum { FB_F32, FB_F64, FB_F16, FB_BF16 };
-static inline f32 fb_from_bf16(uint16_t bits) {
-  const uint32_t wide = (uint32_t)bits << 16;
-  f32 x;
-  memcpy(&x, &wide, 4);
-  return x;
-}
-static inline f32 fb_from_f16(uint16_t bits) {
-  const uint32_t magnitude = (uint32_t)(bits & 0x7fff) << 13;
-  f32 x;
-  memcpy(&x, &magnitude, 4);
-  x *= 0x1p112f; /* the difference of the exponents' biases; exact for subnormals too */
-  uint32_t wide;
-  memcpy(&wide, &x, 4);
-  wide |= (magnitude >= 0x0f800000u ? 0x7f800000u : 0) | (uint32_t)(bits & 0x8000) << 16;
-  memcpy(&x, &wide, 4);
-  return x;
-}
+/* Squares of vectors of 16 bytes, transposed in place. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define FB_MIX4(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#define FB_MIX2(a, b, i, j) __builtin_shufflevector(a, b, i, j)
+#else
+typedef int32_t fb_order4 __attribute__((vector_size(16)));
+typedef int64_t fb_order2 __attribute__((vector_size(16)));
+#define FB_MIX4(a, b, i, j, k, l) __builtin_shuffle(a, b, (fb_order4){i, j, k, l})
+#define FB_MIX2(a, b, i, j) __builtin_shuffle(a, b, (fb_order2){i, j})
+#endif
+#define FB_TRANSPOSE4(x)                                                             \
+  {                                                                                  \
+    const QUAD a = FB_MIX4(x[0], x[1], 0, 4, 1, 5), b = FB_MIX4(x[2], x[3], 0, 4, 1, 5); \
+    const QUAD c = FB_MIX4(x[0], x[1], 2, 6, 3, 7), d = FB_MIX4(x[2], x[3], 2, 6, 3, 7); \
+    x[0] = FB_MIX4(a, b, 0, 1, 4, 5), x[1] = FB_MIX4(a, b, 2, 3, 6, 7);              \
+    x[2] = FB_MIX4(c, d, 0, 1, 4, 5), x[3] = FB_MIX4(c, d, 2, 3, 6, 7);              \
+  }
+#define FB_TRANSPOSE2(x)                                                             \
+  {                                                                                  \
+    const QUAD a = FB_MIX2(x[0], x[1], 0, 2), b = FB_MIX2(x[0], x[1], 1, 3);         \
+    x[0] = a, x[1] = b;                                                              \
+  }
 
 #define FB_JOIN_(a, b) a##_##b
 #define FB_JOIN(a, b) FB_JOIN_(a, b)
 #define FB_NAME(name) FB_JOIN(name, REAL)
 
 #define REAL f32
+#define FB_HALVES 1
+#define FB_TRANSPOSE FB_TRANSPOSE4
 #if defined(__AVX512F__)
 #define FB_FMA(a, b, c) ((fb_vector_f32)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -78,9 +83,13 @@ static inline f32 fb_from_f16(uint16_t bits) {
 #include "gemm_tile.h"
 #undef FB_FMA
 #undef FB_FMA1
+#undef FB_TRANSPOSE
 #undef REAL
+#undef FB_HALVES
 
 #define REAL f64
+#define FB_HALVES 0
+#define FB_TRANSPOSE FB_TRANSPOSE2
 #if defined(__AVX512F__)
 #define FB_FMA(a, b, c) ((fb_vector_f64)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -92,4 +101,6 @@ static inline f32 fb_from_f16(uint16_t bits) {
 #include "gemm_tile.h"
 #undef FB_FMA
 #undef FB_FMA1
+#undef FB_TRANSPOSE
 #undef REAL
+#undef FB_HALVES

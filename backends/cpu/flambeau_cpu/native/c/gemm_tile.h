@@ -103,24 +103,85 @@ static void FB_NAME(fb_tile)(
 #undef EACH
 
 /* ---- packing ---- */
-#define GATHER(SOURCE, CONVERT)                                                              \
-  {                                                                                          \
-    const SOURCE *x = from;                                                                  \
-    for (i64 i = 0; i < count; ++i)                                                          \
-      for (i64 p = 0; p < k; ++p) to[p * width + i] = CONVERT(x[i * step + p * next]);       \
+typedef REAL FB_NAME(fb_quad) __attribute__((vector_size(16)));
+typedef REAL FB_NAME(fb_loose_quad) __attribute__((vector_size(16), aligned(sizeof(REAL))));
+#define QUAD FB_NAME(fb_quad)
+#define LOOSE_QUAD FB_NAME(fb_loose_quad)
+#define SIDE ((int)(16 / sizeof(REAL))) /* of the squares that are transposed in registers */
+#define LINE ((int)(64 / sizeof(REAL)))
+
+/* to[p * width + i] = from[i * step + p] for a square. */
+static inline __attribute__((always_inline)) void FB_NAME(fb_transpose)(
+    REAL *to, i64 width, const REAL *from, i64 step) {
+  QUAD x[4];
+  for (int i = 0; i < SIDE; ++i) x[i] = *(const LOOSE_QUAD *)(from + i * step);
+  FB_TRANSPOSE(x);
+  for (int p = 0; p < SIDE; ++p) *(LOOSE_QUAD *)(to + p * width) = x[p];
+}
+
+static void FB_NAME(fb_pack_plain)(
+    REAL *to, i64 width, const REAL *from, i64 count, i64 k, i64 step, i64 next) {
+  if (step == 1 && count == FB_NAME(fb_nr)) {
+    for (i64 p = 0; p < k; ++p)
+      memcpy(to + p * width, from + p * next, sizeof(REAL) * FB_NAME(fb_nr));
+    return;
   }
+  if (step == 1 && count >= SIDE) { /* the last quad overlaps the one before it */
+    for (i64 p = 0; p < k; ++p)
+      for (i64 i = 0; i < count; i += SIDE) {
+        const i64 at = fb_min(i, count - SIDE);
+        *(LOOSE_QUAD *)(to + p * width + at) = *(const LOOSE_QUAD *)(from + p * next + at);
+      }
+    return;
+  }
+  const i64 across = next == 1 ? count / SIDE * SIDE : 0, along = k / SIDE * SIDE;
+  for (i64 p = 0; p < along; p += LINE) /* whole lines: rows may fall into one set of a cache */
+    for (i64 i = 0; i < across; i += SIDE)
+      for (i64 q = p; q < fb_min(p + LINE, along); q += SIDE)
+        FB_NAME(fb_transpose)(to + q * width + i, width, from + i * step + q, step);
+  for (i64 i = 0; i < across; ++i)
+    for (i64 p = along; p < k; ++p) to[p * width + i] = from[i * step + p];
+  for (i64 i = across; i < count; ++i)
+    for (i64 p = 0; p < k; ++p) to[p * width + i] = from[i * step + p * next];
+}
+
+#if FB_HALVES
+/* 16 bits are widened along the dense direction. */
+static void FB_NAME(fb_pack_half)(
+    REAL *to, i64 width, const uint16_t *from, int kind, i64 count, i64 k, i64 step, i64 next) {
+  if (step == 1) {
+    for (i64 p = 0; p < k; ++p) widen(to + p * width, from + p * next, count, kind);
+    return;
+  }
+  REAL wide[FB_NAME(fb_nr)][FB_KC];
+  for (i64 p = 0; p < k; p += FB_KC) {
+    const i64 some = fb_min(FB_KC, k - p);
+    for (i64 i = 0; i < count; ++i) {
+      const uint16_t *row = from + i * step + p * next;
+      if (next == 1) widen(wide[i], row, some, kind);
+      else
+        for (i64 q = 0; q < some; ++q) widen(wide[i] + q, row + q * next, 1, kind);
+    }
+    FB_NAME(fb_pack_plain)(to + p * width, width, wide[0], count, some, FB_KC, 1);
+  }
+}
+#endif
+
 static void FB_NAME(fb_pack)(
     REAL *to, i64 width, const void *from, int kind, i64 count, i64 k, i64 step, i64 next) {
-  if (kind == FB_F16) GATHER(uint16_t, fb_from_f16)
-  else if (kind == FB_BF16) GATHER(uint16_t, fb_from_bf16)
-  else if (step == 1)
-    for (i64 p = 0; p < k; ++p) memcpy(to + p * width, (const REAL *)from + p * next, count * sizeof(REAL));
-  else GATHER(REAL, )
+#if FB_HALVES
+  if (kind >= OF_F16) FB_NAME(fb_pack_half)(to, width, from, kind, count, k, step, next);
+  else
+#endif
+    FB_NAME(fb_pack_plain)(to, width, from, count, k, step, next);
   if (count < width)
     for (i64 p = 0; p < k; ++p)
       for (i64 i = count; i < width; ++i) to[p * width + i] = 0;
 }
-#undef GATHER
+#undef QUAD
+#undef LOOSE_QUAD
+#undef SIDE
+#undef LINE
 #undef VEC
 #undef LOOSE
 #undef LANES
