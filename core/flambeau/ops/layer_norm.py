@@ -168,7 +168,7 @@ def layer_norm_grads(
     xhat = (x - mean) * rstd
     gx = g if weight is None else g * weight
     return (
-        rows_back(gx, xhat, rstd, dims) if for_input else None,
+        rows_back(gx, xhat, rstd, dims).to(input.dtype) if for_input else None,
         sum_leading(g * xhat, lead) if for_weight else None,
         sum_leading(g, lead) if for_bias else None,
     )
@@ -257,5 +257,5 @@ def rms_norm_grads(
     dx = None
     if for_input:
         gx = g if weight is None else g * conj_of(weight)
-        dx = scale * (gx - xhat * (gx * xhat).mean(dims, keepdim=True))
+        dx = (scale * (gx - xhat * (gx * xhat).mean(dims, keepdim=True))).to(input.dtype)
     return dx, sum_leading(g * xhat, lead) if for_weight else None
