@@ -17,6 +17,8 @@ from flambeau.dtypes import can_cast
 from flambeau.errors import MissingKernelError
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, contiguous_strides
+from flambeau.modes import ACTIVE
+from flambeau.overrides import OVERRIDING
 from flambeau.registry import Op, Plan, Result, apply_view_rule
 from flambeau.storage import Storage
 from flambeau.tensor import Tensor, alias_of, from_native, from_storage
@@ -25,7 +27,7 @@ from flambeau.typecheck import check_arguments
 
 def call(op: Op, args: tuple[Any, ...]) -> Any:
     """Run an op on complete arguments, in the order of its schema."""
-    if modes.ACTIVE:
+    if ACTIVE or OVERRIDING:
         handled = modes.intercept(op, args)
         if handled is not NotImplemented:
             return handled
@@ -355,6 +357,11 @@ def convert(t: Tensor, kind: Kind, layout: Layout | None = None) -> Tensor:
         return move(t, kind, layout)
     if layout is None:
         layout = dense_layout_like(t.layout_())
+    if layout is t._layout and layout.is_contiguous:
+        fresh = kind.backend.kernels.fresh.get("to_copy")
+        native = NotImplemented if fresh is None else fresh(t.native(), dtype=kind.dtype)
+        if native is not NotImplemented:
+            return from_native(kind, native)
     out = empty(kind, layout)
     raw_copy(out, t)
     return out
@@ -395,7 +402,7 @@ def move(t: Tensor, kind: Kind, layout: Layout | None = None) -> Tensor:
 # ---- views -------------------------------------------------------------------------------------
 def call_view(op: Op, t: Any, arguments: tuple[Any, ...]) -> Tensor:
     """Run a view op: another layout over the same storage."""
-    if modes.ACTIVE:
+    if ACTIVE or OVERRIDING:
         handled = modes.intercept(op, (t, *arguments))
         if handled is not NotImplemented:
             result: Tensor = handled

@@ -97,7 +97,7 @@ def _conditions(tensors: list[Argument]) -> str:
     parts = []
     for i, a in enumerate(tensors):
         name = wrappers._public(a)
-        current = f"({name}._base is None or {name}._seen == {name}._storage.version)"
+        current = f"({name}._plain is None or {name}._seen == {name}._storage.version)"
         if i == 0:
             parts.append(current)
         elif a.is_optional:
@@ -172,7 +172,7 @@ def _recording(op: Op, tensors: list[Argument]) -> str:
         edges.append(f"({name}._fn or {name}) if {guard}{name}._requires_grad else None")
     lines = [
         "if recorded:", *(f"  {s}" for s in before),
-        "  node_ = new(Node)",
+        "  node_ = new_node(Node)",
         f"  node_.edges = ({''.join(e + ', ' for e in edges)})",
         f"  node_.saved = ({''.join(s + ', ' for s in saved)})",
         f"  node_.versions = ({''.join(v + ', ' for v in versions)})",
@@ -265,7 +265,7 @@ def {op.name}({wrappers._signature(op, out=True)}):
         natives_, recorded_ = [], False
         for t_ in {tensors}:
           if t_._kind is not kind: break
-          if t_._requires_grad or (t_._base is not None and t_._base._requires_grad):
+          if (t_._plain is not None and t_._base._requires_grad) or t_._requires_grad:
             recorded_ = MODE.enabled
           native_ = t_._native
           natives_.append(native_ if native_ is not None else t_.native())
@@ -286,10 +286,11 @@ def _front(op: Op) -> str:
     out = f"  if out is not None: return call_out(OP, {_all(op)}, out)\n" if op.out else ""
     given = ", ".join(wrappers._public(a) for a in op.schema.arguments)
     return f"""
+from flambeau.modes import OVERRIDING
 body_ = OP.decompose
 def {op.name}({wrappers._signature(op, out=True)}):
 {wrappers._indent(wrappers._prologue(op), -2)}{out}
-  if not ACTIVE:
+  if not ACTIVE and (not OVERRIDING or OVERRIDING.isdisjoint(map(type, ({given},)))):
     try:
       return body_({given})
     except (TypeError, AttributeError):

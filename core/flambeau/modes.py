@@ -1,7 +1,7 @@
 """The first dispatch key: whoever wants to see every call before it runs.
 
-``ACTIVE`` has one entry per mode that is on in any thread; while it is empty the call path
-does not even look at the thread's stack.
+``ACTIVE`` has one entry per mode that is on in any thread; while it is empty, and no subclass of
+``Tensor`` asks to see calls, the call path does not even look at the thread's stack.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau import overrides
+from flambeau.overrides import OVERRIDING
 
 if TYPE_CHECKING:
     from flambeau.registry import Op
+
+__all__ = ["ACTIVE", "OVERRIDING", "DispatchMode", "intercept", "is_watched"]
 
 ACTIVE: Final[list[object]] = []
 
@@ -44,8 +47,15 @@ class DispatchMode:
         ACTIVE.remove(self)
 
 
+def is_watched(*values: Any) -> bool:
+    """Whether a mode is on, or one of the values is a tensor of a class that sees every call."""
+    if ACTIVE:
+        return True
+    return bool(OVERRIDING) and not OVERRIDING.isdisjoint(map(type, values))
+
+
 def intercept(op: Op, args: tuple[Any, ...]) -> Any:
-    """Offer a call to the modes of this thread, innermost first."""
+    """Offer a call to the modes of this thread, innermost first, then to its arguments' classes."""
     modes = _stack.modes
     try:
         for i in range(len(modes) - 1, -1, -1):

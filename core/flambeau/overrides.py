@@ -1,6 +1,7 @@
 """Tensor subclasses that see the calls made on them (``__torch_function__``).
 
-Defining a subclass switches the check on; programs without one pay nothing.
+Only calls on tensors of such a subclass pay for it: the class hides ``_plain`` from the short ways,
+which then leave the call to the long way, where it is looked at.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from flambeau.registry import Op
 
-OVERRIDING: Final[list[type]] = []
+OVERRIDING: Final[set[type]] = set()
 """Subclasses whose tensors are looked at: all but those that opt out."""
 
 
@@ -40,12 +41,14 @@ def disabled(cls: type, func: Any, types: Any, args: Any = (), kwargs: Any = Non
 
 def register(cls: type) -> None:
     """Note a new subclass; called when it is defined."""
-    from flambeau.modes import ACTIVE
-
     implementation = getattr(cls, "__torch_function__", None)
     if getattr(implementation, "__func__", implementation) is not disabled:
-        OVERRIDING.append(cls)
-        ACTIVE.append(cls)
+        OVERRIDING.add(cls)
+        cls._plain = property(_refuse)  # type: ignore[attr-defined]
+
+
+def _refuse(self: Any) -> Any:
+    raise TypeError(f"{type(self).__name__} sees every call")
 
 
 def handle(op: Op, args: tuple[Any, ...]) -> Any:

@@ -15,6 +15,7 @@ from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import Hooks, Node, OutputOf
 from flambeau.device import device
 from flambeau.dtypes import dtype
+from flambeau.fields import TensorFields
 from flambeau.kind import Kind
 from flambeau.layout import Layout, Size
 from flambeau.storage import Storage
@@ -23,33 +24,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Tensor:
+class Tensor(TensorFields):
     """A multi-dimensional array of one dtype on one device, with automatic differentiation."""
 
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_base",  # the tensor that this one is a differentiable view of
-        "_extra",  # Hooks of a leaf, or a marker
-        "_fn",  # the node that produced it
-        "_grad",
-        "_kind",
-        "_layout",
-        "_native",
-        "_requires_grad",
-        "_seen",  # storage version for which _fn is right, for views
-        "_storage",
-    )
-    _native: Any
-    _kind: Kind
-    _storage: Storage | None
-    _layout: Layout | None
-    _base: Tensor | None
-    _requires_grad: bool
-    _fn: Node | None
-    _grad: Tensor | None
-    _seen: int
-    _extra: Any
+    __slots__ = ("__dict__", "__weakref__")
+    _plain: Any
+    """``_base`` as the short ways read it: classes that see every call refuse it to them, so that
+    for their tensors, and for no others, the long way is taken."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         """Sizes make an uninitialised tensor, data a copy (as ``tensor`` does)."""
@@ -515,8 +496,10 @@ class Tensor:
         return result
 
 
+Tensor._plain = TensorFields.__dict__["_base"]
+
 RETAINS_GRAD: Final = object()
-_new: Final = object.__new__
+_new: Final = TensorFields.__new__
 
 
 def from_native(kind: Kind, native: Any) -> Tensor:

@@ -80,7 +80,10 @@ def check_arguments(op: Op, args: tuple[Any, ...]) -> None:
                 f"{op.name}(): argument '{name}' (position {i + 1}) must be {wanted}, "
                 f"not {_type_name(value)}"
             )
-    if not any(isinstance(v, (list, tuple, Tensor)) for v in args if type(v) is not Tensor):
+    if not any(
+        isinstance(v, (list, tuple)) or (isinstance(v, Tensor) and not argument.is_tensor)
+        for argument, v in zip(op.schema.arguments, args, strict=True)
+    ):
         op.accepted.add(tuple(map(type, args)))
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from flambeau import dispatch, modes
 from flambeau.autograd import inplace, node
 from flambeau.autograd.grad_mode import MODE
+from flambeau.fields import NodeFields, TensorFields
 from flambeau.registry import OPS, Op, apply_view_rule
 from flambeau.schema import Argument
 from flambeau.tensor import Tensor
@@ -86,7 +87,8 @@ def _compile(op: Op, function: Any, source: str) -> None:
     scope.update({
         "OP": op, "FAST": op.fast, "FAST_INPLACE": op.fast_inplace,
         "FAST_MUL": OPS["mul"].fast if "mul" in OPS else {}, "ACTIVE": modes.ACTIVE,
-        "MODE": MODE, "Tensor": Tensor, "new": object.__new__, "call": dispatch.call,
+        "MODE": MODE, "Tensor": Tensor, "new": TensorFields.__new__, "new_node": NodeFields.__new__,
+        "call": dispatch.call,
         "operate": operate, "call_out": dispatch.call_out, "call_view": dispatch.call_view,
         "call_inplace": inplace.call_inplace, "save_output": node.save_output,
         "Node": op.node_class, "view_of": apply_view_rule, "renamed": renamed,
@@ -194,7 +196,7 @@ def {op.name}({_signature(op, out=False)}):
 {prologue}
   try:
     if not ACTIVE:
-      base = {first}._base
+      base = {first}._plain
       root = {first} if base is None else base
       if root._requires_grad and base is not None: {first}._refresh_history()
       held = {first}._layout or {first}.layout_()
@@ -262,6 +264,7 @@ def {op.name}({_signature(op, out=True)}):
           x, y = {a}._native, {b}._native
           native = fresh(x if x is not None else {a}.native(),
                          y if y is not None else {b}.native())
+          if native is NotImplemented: raise TypeError
 {_indent(_MAKE)}
           if ({a}._requires_grad or {b}._requires_grad) and MODE.enabled:
 {_indent(_record(op, (a, b)))}
@@ -277,6 +280,7 @@ def {op.name}({_signature(op, out=True)}):
           fresh, kind = entry
           native = {a}._native
           native = fresh(native if native is not None else {a}.native(), {b})
+          if native is NotImplemented: raise TypeError
 {_indent(_MAKE)}
           if {a}._requires_grad and MODE.enabled:
 {_indent(_record(op, (a,), number=b))}
@@ -309,6 +313,7 @@ def {op.name}({_signature(op, out=True)}):
           at = dim if dim >= 0 else dim + len(native.shape)
           if at < 0: raise IndexError
           native = fresh(native, dim=(at,), keepdim=keepdim)
+        if native is NotImplemented: raise TypeError
 {_MAKE}
         if input._requires_grad and MODE.enabled:
 {_record(op, ("input",))}
@@ -322,7 +327,7 @@ def {op.name}({_signature(op, out=True)}):
 
 def _current(t: str) -> str:
     """The condition that a tensor is no view whose history a write through another has outdated."""
-    return (f"{t}._base is None or not {t}._base._requires_grad or "
+    return (f"{t}._plain is None or not {t}._base._requires_grad or "
             f"{t}._seen == {t}._storage.version")
 
 
@@ -392,7 +397,7 @@ def _record(
         [f"({t}._fn or {t}) if {t}._requires_grad else None" for t in tensors]
         + ["None"] * (number is not None))
     keep = "          kept = save_output(out_)\n" if "kept" in saved else ""
-    return f"""{keep}          node = new(Node)
+    return f"""{keep}          node = new_node(Node)
           node.edges = ({edges},)
           node.saved = ({"".join(s + ", " for s in saved)})
           node.versions = ({"".join(v + ", " for v in versions)})
@@ -417,7 +422,7 @@ def _inplace(op: Op) -> str:
           y = FAST_MUL[kind][0](y, alpha) if plain else None"""
     return f"""{head}
   try:
-    if {plain}not ACTIVE and (({a}._base is None or not {a}._base._requires_grad) and (
+    if {plain}not ACTIVE and (({a}._plain is None or not {a}._base._requires_grad) and (
         not {a}._requires_grad) or not MODE.enabled):
       kind = {a}._kind
       kernel, storage = FAST_INPLACE.get(kind), {a}._storage or {a}.storage()
@@ -425,7 +430,7 @@ def _inplace(op: Op) -> str:
         y = None
         if isinstance({b}, Tensor):
           if {b}._kind is kind and {b}._storage is not storage and (
-              ({b}._base is None or not {b}._base._requires_grad) and (
+              ({b}._plain is None or not {b}._base._requires_grad) and (
               not {b}._requires_grad) or not MODE.enabled):
             y = {b}._native
             if y is None: y = {b}.native()

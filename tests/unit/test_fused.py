@@ -9,7 +9,7 @@ import pytest
 import flambeau
 from flambeau.modes import DispatchMode
 from flambeau.registry import OPS, composite
-from flambeau_cpu.kernels import TABLE
+from flambeau_cpu.device import CpuBackend
 
 calls: list[str] = []
 
@@ -50,10 +50,10 @@ def kernel() -> Iterator[None]:
         out = a * factor
         return (out if b is None else out + b), np.ones_like(a)
 
-    TABLE.fresh["fused_test_op"] = fused
+    CpuBackend.kernels.fresh["fused_test_op"] = fused
     calls.clear()
     yield
-    del TABLE.fresh["fused_test_op"]
+    del CpuBackend.kernels.fresh["fused_test_op"]
     OPS["fused_test_op"].fast.clear()
 
 

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
 import pytest
 
 import flambeau as fb
-from flambeau import dispatch, modes
+from flambeau import dispatch
 from flambeau.autograd import inplace
+from flambeau.registry import OPS
 
 LONG_WAY = {f.__code__ for f in (dispatch.call, dispatch.call_view, inplace.call_inplace)}
 
 
-@pytest.fixture(autouse=True)
-def no_modes() -> Iterator[None]:
-    """A subclass of Tensor that another test made counts as a mode for as long as it lives."""
-    held = list(modes.ACTIVE)
-    modes.ACTIVE.clear()
-    yield
-    modes.ACTIVE[:] = held
-
-
 def frames(function: Callable[[], Any]) -> list[CodeType]:
-    """The code of every Python frame that a call enters."""
+    """The code of every Python frame that a call enters, but for the choice of a kernel by size."""
     entered: list[CodeType] = []
 
     def note(frame: Any, event: str, argument: Any) -> None:
-        if event == "call":
+        if event == "call" and frame.f_code.co_name != "choose":
             entered.append(frame.f_code)
 
     gc.disable()  # callbacks at a collection, which others have registered, are frames too
@@ -96,3 +88,33 @@ def test_parts_are_found_again() -> None:
         entered = frames(take)
         assert not LONG_WAY.intersection(entered)
         assert not any(code.co_name in ("select", "slice") for code in entered)
+
+
+class Watcher(fb.Tensor):
+    """Its mere existence must not slow down calls on other tensors, which the tests above tell."""
+
+
+def test_calls_on_a_class_that_sees_them_go_the_long_way() -> None:
+    watched = X.as_subclass(Watcher)
+    for call in (
+        lambda: watched + Y, lambda: Y * watched, lambda: watched.exp(), lambda: watched.sum(),
+        lambda: watched.view(4, 6), lambda: watched[1], lambda: watched.add_(Y),
+        lambda: fb.stack([X, watched]), lambda: fb.mm(watched, Y.t()),
+        lambda: fb.nn.functional.linear(X, watched),
+    ):
+        for _ in range(2):
+            assert type(call()) is Watcher
+
+
+def test_a_kernel_that_declines_leaves_the_call_to_the_others() -> None:
+    kind = X._kind
+    for op, call in (("add", lambda: X + Y), ("mul", lambda: X * 2.0), ("amax", lambda: X.amax(0)),
+                     ("exp", lambda: X.exp())):
+        expected = call().tolist()
+        fast = OPS[op].fast
+        held = fast[kind]
+        fast[kind] = (lambda *inputs, **settings: NotImplemented, held[1])
+        try:
+            assert call().tolist() == expected
+        finally:
+            fast[kind] = held

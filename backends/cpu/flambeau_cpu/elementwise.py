@@ -32,7 +32,7 @@ def out_form(ufunc: Function) -> Callable[..., None]:
                 result = ufunc(a, b)
                 if result.ndim > out.ndim:  # which an assignment would let pass
                     raise ValueError("the operands have more dimensions than the output")
-                out[...] = result
+                out[()] = result  # quicker than an ellipsis
             else:
                 ufunc(a, b, out)
 

@@ -48,7 +48,7 @@ class _Walk:
 
     def run(self, roots: Sequence[tuple[Any, Tensor]]) -> list[Tensor | None]:
         nodes = [edge for edge, _ in roots if isinstance(edge, Node)]
-        waiting, grads = _count(nodes), self.grads
+        waiting, grads, keep_graph = _count(nodes), self.grads, self.keep_graph
         for edge, g in roots:
             if edge in waiting:
                 have = grads.get(edge)
@@ -59,29 +59,50 @@ class _Walk:
         on_the_way = self._useful(waiting) if self.captures is not None else None
         while ready:
             node = ready.pop()
-            g = grads.pop(node, None)
+            edges, g = node.edges, grads.pop(node, None)
             if g is None:
-                results: Any = (None,) * len(node.edges)
+                results: Any = (None,) * len(edges)
+            elif on_the_way is None and node.hooks is None and node.__class__ is not OutputOf:
+                results = node.backward(g)
+                if not keep_graph:
+                    node.release()
             else:
-                if node.hooks is not None:
-                    g = self._before(node.hooks, g)
-                if on_the_way is not None:
-                    g = self._observe(node, g, on_the_way)
-                results = self._step(node, g)
-            for edge, result in zip(node.edges, results, strict=True):
+                results = self._watched(node, g, on_the_way)
+            if len(results) != len(edges):
+                raise RuntimeError(
+                    f"{node.name()} returned an incorrect number of gradients (expected "
+                    f"{len(edges)}, got {len(results)})")
+            for edge, g in zip(edges, results):  # noqa: B905  looked at above
                 if edge is None:
                     continue
                 left = waiting.get(edge)
                 if left is None:  # a leaf: nodes are all in the table
-                    if result is not None:
-                        self._arrive(edge, result)
+                    if g is not None:
+                        self._arrive(edge, g)
                     continue
-                if result is not None:
-                    self._add(edge, result)
+                if g is not None:
+                    if g.__class__ is _Slot:
+                        grads.setdefault(edge, {})[g.position] = g.value
+                    else:
+                        native = g._native
+                        if g._kind is not edge.kind or edge.shape != (
+                            native.shape if native is not None else g.shape
+                        ):
+                            g = _fit(g, edge.kind, edge.shape)
+                        have = grads.get(edge)
+                        grads[edge] = g if have is None else have + g
                 waiting[edge] = left - 1
                 if left == 1:
                     ready.append(edge)
         return self.captured
+
+    def _watched(self, node: Any, g: Any, on_the_way: set[Any] | None) -> tuple[Any, ...]:
+        """Run a node that has hooks, or is one of several outputs, or may be a capture."""
+        if node.hooks is not None:
+            g = self._before(node.hooks, g)
+        if on_the_way is not None:
+            g = self._observe(node, g, on_the_way)
+        return self._step(node, g)
 
     def _observe(self, node: Any, g: Any, on_the_way: set[Any]) -> Any:
         """Capture the gradient of a node; None unless it leads on to another capture."""
@@ -90,23 +111,12 @@ class _Walk:
             self.captured[self.captures[node]] = g
         return g if node in on_the_way else None
 
-    def _add(self, edge: Any, g: Any) -> None:
-        """Add to the gradient of a node, in the form of the tensor that the node produced."""
-        if g.__class__ is _Slot:
-            slots = self.grads.setdefault(edge, {})
-            slots[g.position] = g.value
-            return
-        native = g._native
-        if g._kind is not edge.kind or edge.shape != (
-            native.shape if native is not None else g.shape
-        ):
-            g = _fit(g, edge.kind, edge.shape)
-        have = self.grads.get(edge)
-        self.grads[edge] = g if have is None else have + g
-
     def _arrive(self, leaf: Tensor, g: Tensor) -> None:
         """Accumulate into a leaf, or capture what would be accumulated."""
-        if g._kind is not leaf._kind or g.shape != leaf.shape:
+        native, layout = g._native, leaf._layout
+        if g._kind is not leaf._kind or (native.shape if native is not None else g.shape) != (
+            layout.shape if layout is not None else leaf.shape
+        ):
             g = _fit(g, leaf._kind, leaf.shape)
         if self.captures is None:
             accumulate(leaf, g, self.create_graph)
@@ -224,7 +234,7 @@ def accumulate(leaf: Tensor, g: Tensor, create_graph: bool) -> None:
 
 def _own(g: Tensor, create_graph: bool) -> Tensor:
     """The gradient itself if nobody else can see its memory, else a copy."""
-    references = sys.getrefcount(g)
+    references = (sys.getrefcount(g), sys.getrefcount(g._native))
     if _Probe.counting == threading.get_ident():
         _Probe.references = references
         return g
@@ -236,28 +246,34 @@ def _own(g: Tensor, create_graph: bool) -> Tensor:
     fresh = (
         g._base is None
         and g._storage is None
-        and references <= _Probe.references
-        and sys.getrefcount(g._native) == 2
+        and references[0] <= _Probe.references[0]
+        and references[1] <= _Probe.references[1]
     )
     return g if fresh else g.detach().clone()
+
+
+class _Unheld:
+    """A native that nobody holds, of a scalar."""
+
+    shape = ()
 
 
 class _Probe(Node):
     """Finds out how many references this engine itself holds to a gradient that it hands over.
 
-    The number depends on the interpreter's version, so it is counted once, on a gradient that is
-    known to be held by nobody else.
+    The numbers, of the tensor and of its native, depend on the interpreter's version and on whether
+    the engine is compiled, so they are counted once, on a gradient that nobody else holds.
     """
 
     __slots__ = ()
     counting: int | None = None
-    references: int | None = None
+    references: tuple[int, int] | None = None
 
     def backward(self, g: Tensor) -> tuple[Any, ...]:
         """A gradient that nobody holds."""
         from flambeau.tensor import from_native
 
-        return (from_native(g._kind, g._native),)
+        return (from_native(g._kind, _Unheld()),)
 
     @classmethod
     def count(cls) -> None:

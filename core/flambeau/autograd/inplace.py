@@ -144,7 +144,7 @@ def call_inplace(op: Op, args: tuple[Any, ...]) -> Tensor:
     if tuple(map(type, args)) not in op.accepted:
         check_arguments(op, args)
     t: Tensor = args[0]
-    if modes.ACTIVE and op.name != "copy":  # the copy below must arrive
+    if (modes.ACTIVE or modes.OVERRIDING) and op.name != "copy":  # the copy below must arrive
         from flambeau.ops.memory import copy_
 
         handled = modes.intercept(op, args)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flambeau.autograd.grad_mode import MODE
+from flambeau.fields import NodeFields
 
 if TYPE_CHECKING:
-    from flambeau.kind import Kind
     from flambeau.registry import Op
     from flambeau.tensor import Tensor
 
@@ -26,20 +26,14 @@ FREED = (
 )
 
 
-class Node:
+class Node(NodeFields):
     """A step of the backward pass.
 
     ``kind`` and ``shape`` describe the tensor that the step's operation produced: an incoming
     gradient is converted and summed to them.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "edges", "hooks", "kind", "saved", "shape", "versions")
-    edges: tuple[Any, ...]
-    kind: Kind
-    shape: tuple[int, ...]
-    saved: tuple[Any, ...] | None
-    versions: tuple[int, ...]
-    hooks: Hooks | None
+    __slots__ = ("__dict__", "__weakref__")
 
     def backward(self, g: Any) -> tuple[Any, ...]:
         """Gradients for the edges, from the gradient of the output."""

@@ -10,6 +10,7 @@ import flambeau as fb
 from flambeau.device import device as Device
 from flambeau.dtypes import dtype as DType
 from flambeau.dtypes import get_default_dtype
+from flambeau.fields import TensorFields
 from flambeau.kind import kind_of
 from flambeau.ops.memory import parse_to
 from flambeau.overrides import disabled
@@ -201,7 +202,7 @@ def _uninitialized(
     cls: type[Any], requires_grad: bool, device: Any, dtype: DType | None
 ) -> Any:
     where = fb.get_default_device() if device is None else Device(device)
-    made = object.__new__(cls)
+    made: Any = TensorFields.__new__(cls)
     made._kind = kind_of(where, dtype or get_default_dtype())
     made._native = made._storage = made._layout = None
     made._base = made._fn = made._grad = made._extra = None

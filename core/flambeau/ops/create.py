@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from flambeau import dispatch, dtypes
 from flambeau.autograd.grad_mode import no_grad
 from flambeau.construct import as_dtype
 from flambeau.device import CPU, defaults, get_default_device
 from flambeau.device import device as Device
+from flambeau.dtypes import get_default_dtype
+from flambeau.fields import TensorFields
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, strides_in_order
 from flambeau.ops.memory import checked_number, layout_in
 from flambeau.promotion import number
 from flambeau.registry import OPS, Plan, Result, primitive
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
-from flambeau.tensor import Tensor, from_native
+from flambeau.tensor import Tensor
 
 
 # ---- arguments ---------------------------------------------------------------------------------
@@ -89,6 +91,12 @@ def finish(
     return out
 
 
+_new_tensor: Final = TensorFields.__new__
+_FEW: Final = 512  # elements
+_WIDE: Final = (dtypes.float32, dtypes.float64)
+_MODEST: Final = 1e38  # numbers that every wide dtype holds
+
+
 # ---- of a size ---------------------------------------------------------------------------------
 def empty(
     *shape: Any, size: Any = None, out: Tensor | None = None, dtype: dtypes.dtype | None = None,
@@ -96,12 +104,26 @@ def empty(
     memory_format: Any = None,
 ) -> Tensor:
     """An uninitialised tensor."""
+    if device is None and size is None and out is None and memory_format is None:
+        made = _small(shape, get_default_dtype() if dtype is None else dtype)
+        if made is not None:
+            return made.requires_grad_() if requires_grad else made
     sizes = _shape("empty", shape, size)
     kind = creation_kind(dtype, device)
     held = Layout.contiguous(sizes)
     if memory_format is not None:
         held = layout_in(sizes, memory_format) or held
     return finish(dispatch.empty(kind, held), requires_grad, out, "empty", dtype)
+
+
+def _small(shape: tuple[Any, ...], dtype: Any) -> Tensor | None:
+    """A tensor of a few bytes: zeros cost less than memory without an array over it."""
+    count = 1
+    for n in shape[0] if len(shape) == 1 and shape[0].__class__ is tuple else shape:
+        if n.__class__ is not int:
+            return None
+        count *= n
+    return _filled(shape, dtype, 0) if count <= _FEW else None
 
 
 def empty_strided(
@@ -151,6 +173,13 @@ def full(
     layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """A tensor filled with a number, of the number's type if no dtype is given."""
+    if device is None and out is None and not requires_grad and size.__class__ is tuple and (
+        fill_value.__class__ is float and -_MODEST < fill_value < _MODEST
+    ):
+        what = get_default_dtype() if dtype is None else dtype
+        made = _filled((size,), what, fill_value) if what in _WIDE else None
+        if made is not None:
+            return made
     if isinstance(size, int):
         raise TypeError("full(): argument 'size' (position 1) must be tuple of ints, not int")
     if isinstance(fill_value, Tensor):
@@ -161,31 +190,61 @@ def full(
     return finish(result, requires_grad, out, "full", dtype)
 
 
+_fill_kernels: dict[Any, tuple[Kind, Any]] = {}  # of the CPU, by dtype
+
+
+def _filled(shape: tuple[Any, ...], dtype: Any, value: Any) -> Tensor | None:
+    """A tensor on the CPU filled by its backend's own kernel, None where that needs more thought.
+
+    Args:
+        value: an integer that every dtype holds, or a number of the dtype's own type.
+    """
+    entry = _fill_kernels.get(dtype)
+    if entry is None or defaults.stack or not shape:
+        return None
+    sizes = shape[0] if len(shape) == 1 and shape[0].__class__ is tuple else shape
+    for n in sizes:
+        if n.__class__ is not int or n < 0:
+            return None
+    kind, fresh = entry
+    t = _new_tensor(Tensor)
+    t._native, t._kind = fresh(sizes, dtype, value=value), kind
+    t._storage = t._layout = t._base = t._fn = t._grad = t._extra = None
+    t._requires_grad, t._seen = False, 0
+    return t
+
+
+def _remember_fill(kind: Kind) -> None:
+    fresh = kind.backend.kernels.fresh.get("fill")
+    if fresh is not None and kind.device is CPU:
+        _fill_kernels[kind.dtype] = (kind, fresh)
+
+
 def _constant(name: str, value: int) -> Any:
     numbers = {what: number(value, what) for what in dtypes.ALL}
-    on_cpu: dict[Any, tuple[Kind, Any, Any]] = {}  # by dtype, filled at first use
 
     def make(
         *shape: Any, size: Any = None, out: Tensor | None = None,
         dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
         requires_grad: bool = False, pin_memory: bool = False,
     ) -> Tensor:
-        if device is None and size is None and out is None and not (
-            requires_grad or defaults.stack
-        ):
-            entry = on_cpu.get(dtypes.get_default_dtype() if dtype is None else dtype)
-            if entry is not None and shape:
-                sizes = shape[0] if shape[0].__class__ is tuple and len(shape) == 1 else shape
+        if device is None and size is None and out is None and not requires_grad:
+            # As in `_filled`, whose frame would be a tenth of the time.
+            entry = _fill_kernels.get(get_default_dtype() if dtype is None else dtype)
+            if entry is not None and shape and not defaults.stack:
+                sizes = shape[0] if len(shape) == 1 and shape[0].__class__ is tuple else shape
                 for n in sizes:
                     if n.__class__ is not int or n < 0:
                         break
                 else:
-                    kind, fresh, held = entry
-                    return from_native(kind, fresh(sizes, kind.dtype, value=held))
+                    kind, fresh = entry
+                    t = _new_tensor(Tensor)
+                    t._native, t._kind = fresh(sizes, kind.dtype, value=value), kind
+                    t._storage = t._layout = t._base = t._fn = t._grad = t._extra = None
+                    t._requires_grad, t._seen = False, 0
+                    return t
         kind = creation_kind(dtype, device)
-        fresh = kind.backend.kernels.fresh.get("fill")
-        if fresh is not None and kind.device is CPU:
-            on_cpu[kind.dtype] = (kind, fresh, value)  # NumPy converts an int fastest
+        _remember_fill(kind)
         result = dispatch.full(kind, _shape(name, shape, size), numbers[kind.dtype])
         return finish(result, requires_grad, out, name, dtype)
 

@@ -16,7 +16,7 @@ from flambeau.device import CPU, META
 from flambeau.interop import host_array
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, broadcast_shapes
-from flambeau.modes import ACTIVE
+from flambeau.modes import is_watched
 from flambeau.ops.create import creation_kind, sizes_of, zeros_like
 from flambeau.ops.random import (
     Sampler,
@@ -307,7 +307,7 @@ def _inplace(function: Any) -> Any:
 def _is_plain(t: Tensor) -> bool:
     """Whether a tensor is row-major host memory that nobody watches: values go straight there."""
     return (
-        not ACTIVE and t._kind.device is CPU and t.layout_().is_contiguous
+        not is_watched(t) and t._kind.device is CPU and t.layout_().is_contiguous
         and not (MODE.enabled and t.requires_grad)
     )
 

@@ -34,17 +34,17 @@ def _embedding_errors(make: Make) -> Iterator[ErrorSample]:
 
 
 def _embedding_back(
-    g: Tensor, weight_shape: Any, input: Tensor, padding_idx: int, scale_grad_by_freq: bool
-) -> Tensor:
-    result: Tensor = embedding_dense_backward(
+    g: Tensor, needs: tuple[bool, ...], weight_shape: Any, input: Tensor, padding_idx: int,
+    scale_grad_by_freq: bool,
+) -> tuple[Any, ...]:
+    return None, embedding_dense_backward(
         g, input, weight_shape[0], padding_idx, scale_grad_by_freq)
-    return result
 
 
 @composite(
     "embedding_rows(Tensor input, Tensor weight, int padding_idx=-1, "
     "bool scale_grad_by_freq=False) -> Tensor",
-    namespaces=("_internal",), method=False, out=False, derivatives={"weight": _embedding_back},
+    namespaces=("_internal",), method=False, out=False, joint=_embedding_back, template="fused",
     samples=_embedding_samples, errors=_embedding_errors,
 )
 def embedding_rows(
@@ -65,7 +65,7 @@ def embedding_rows(
 @composite(
     "embedding_dense_backward(Tensor grad_output, Tensor indices, int num_weights, "
     "int padding_idx, bool scale_grad_by_freq) -> Tensor",
-    namespaces=("_internal",), method=False, out=False,
+    namespaces=("_internal",), method=False, out=False, template="fused",
     samples=lambda make: iter([
         sample(make(2, 3, 4), make.index(5, 2, 3), 5, -1, False),
         sample(make(6, 4), make.index(5, 6), 5, 2, False),
@@ -115,7 +115,7 @@ def _renormalize(input: Tensor, weight: Tensor, max_norm: float, norm_type: floa
     "embedding(Tensor input, Tensor weight, int? padding_idx=None, float? max_norm=None, "
     "float norm_type=2.0, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
     namespaces=("nn.functional",), method=False, out=False, samples=_embedding_samples,
-    errors=lambda make: iter([
+    template="front", errors=lambda make: iter([
         *_embedding_errors(make),
         error(AssertionError, "padding_idx", make.index(5, 2), make(5, 4), 5)]),
 )

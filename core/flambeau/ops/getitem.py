@@ -19,6 +19,7 @@ import numpy as np
 from flambeau import dtypes, modes
 from flambeau.autograd.grad_mode import MODE
 from flambeau.construct import as_tensor
+from flambeau.fields import TensorFields
 from flambeau.layout import Layout
 from flambeau.ops.advanced import Indices, check_mask, index_put_, mask_of
 from flambeau.ops.advanced import index as index_op
@@ -31,7 +32,7 @@ from flambeau.tensor import Tensor, from_native, from_storage
 _ACTIVE: Final = modes.ACTIVE
 _BOUNDS: Final = frozenset((int, NoneType))  # classes of a slice's parts that may be remembered
 _LEGACY_LENGTH: Final = 32  # shorter sequences of sequences still count as tuples in PyTorch 2.13
-_new: Final = object.__new__
+_new: Final = TensorFields.__new__
 masked_fill_: Final = masked_fill.op.inplace_function  # type: ignore[attr-defined]
 
 Step = tuple[Any, ...]
@@ -42,7 +43,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     """``self[index]``: a view for integers, slices, None and Ellipsis, else a copy."""
     cls = index.__class__
     try:
-        base = self._base
+        base = self._plain
         if not _ACTIVE and not (self if base is None else base)._requires_grad:
             if cls is int:
                 key = index
@@ -73,7 +74,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
                 view._fn = view._grad = view._extra = None
                 view._requires_grad, view._seen = False, storage.version  # type: ignore[union-attr]
                 return view
-    except AttributeError:  # a tensor whose layout is not derived yet
+    except (AttributeError, TypeError):  # no layout derived yet, or a class that sees every call
         pass
     if cls is int and self.ndim:
         self.storage()
@@ -237,7 +238,7 @@ def _select(self: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
     steps, indices = _parse(self, index if index.__class__ is tuple else _as_tuple(index))
     if index.__class__ is slice and not steps:
         steps = [(slice_dim, 0, None, None, 1)]
-    if _ACTIVE or (MODE.enabled and self.requires_grad):
+    if modes.is_watched(self) or (MODE.enabled and self.requires_grad):
         return _compose(self, steps, indices), indices
     held = layout = self.layout_()
     for step, *arguments in steps:

@@ -167,7 +167,7 @@ def _spans(size: int, dim: int, sections: int | tuple[int, ...]) -> list[tuple[i
 def _has_history(self: Tensor) -> bool:
     """Whether views of a tensor are more than layouts: autograd records them, a mode sees them."""
     base = self if self._base is None else self._base
-    return bool(modes.ACTIVE) or base._requires_grad
+    return base._requires_grad or modes.is_watched(self)
 
 
 def _views(

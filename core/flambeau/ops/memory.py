@@ -56,7 +56,7 @@ _copy_recorded = copy.op.inplace_function  # type: ignore[attr-defined]
 
 def is_plain_target(t: Tensor) -> bool:
     """Whether a tensor may be written to directly: no mode, no history, no overlap in it."""
-    if modes.ACTIVE:
+    if modes.is_watched(t):
         return False
     base = t._base
     if MODE.enabled and (t._requires_grad or (base is not None and base._requires_grad)):

@@ -40,7 +40,7 @@ def writes_through(function: Callable[..., Any]) -> Callable[..., Any]:
 def _written(op: Op, args: tuple[Any, ...]) -> bool:
     """Whether the backend's ``out`` form has written the result to the first argument."""
     t = args[0]
-    if modes.ACTIVE or not isinstance(t, Tensor):
+    if modes.is_watched(*args) or not isinstance(t, Tensor):
         return False
     kernel = t._kind.backend.kernels.out.get(op.name)
     if kernel is None or (MODE.enabled and any_requires_grad(op, args)):

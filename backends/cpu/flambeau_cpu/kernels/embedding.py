@@ -1,4 +1,4 @@
-"""The gradient of an embedding's table."""
+"""Rows of an embedding's table, and the gradient of the table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from flambeau.backend import KernelTable
 from flambeau_cpu.kernels.index_dim import add_rows
 
 kernels = KernelTable()
+
+
+@kernels.register_fresh("embedding_rows")
+def embedding_rows(
+    indices: Any, weight: Any, padding_idx: int = -1, scale_grad_by_freq: bool = False
+) -> Any:
+    """Rows of the table; an index that is out of range is left to the decomposition to name."""
+    if weight.ndim != 2 or indices.dtype != np.int64:
+        return NotImplemented
+    if indices.size == 1:
+        last = indices.item()  # a reduction costs more than the rest
+    else:
+        last = indices.view(np.uint64).max() if indices.size else 0  # negative ones are large
+    return weight[indices] if 0 <= last < len(weight) else NotImplemented
 
 
 @kernels.register_fresh("embedding_dense_backward")

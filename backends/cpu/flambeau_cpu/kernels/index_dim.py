@@ -23,6 +23,9 @@ def add_rows(target: Any, index: Any, rows: Any) -> None:
     are added at once, round by round, so a round never names a row twice; what occurs very often
     is summed per index.
     """
+    if index.size == 1:
+        target[index] += rows
+        return
     width = rows[0].size if index.size else 0
     if width <= _NARROW:
         if width == 1:

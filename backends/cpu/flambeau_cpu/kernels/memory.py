@@ -27,10 +27,15 @@ def copy(out: Any, source: Any) -> None:
 
 @kernels.register_fresh("to_copy")
 def to_copy(x: Any, dtype: Any = None, device: Any = None, memory_format: Any = None) -> Any:
-    """A plain copy of a row-major array."""
-    if dtype is None and device is None and memory_format is None and x.flags.c_contiguous:
+    """A row-major array in the same or another dtype, but for casts that NumPy does otherwise."""
+    if device is not None or memory_format is not None or not x.flags.c_contiguous:
+        return NotImplemented
+    if dtype is None:
         return x.copy()
-    return NotImplemented
+    what = dtype.numpy
+    source = x.dtype.kind
+    return x.astype(what) if source in "biu" or (source == "f" and what.kind in "fc") else (
+        NotImplemented)
 
 
 def _float_to_integer(out: Any, source: Any) -> None:
@@ -41,6 +46,8 @@ def _float_to_integer(out: Any, source: Any) -> None:
 
 
 def _fill_fresh(shape: tuple[int, ...], what: DType, value: Any) -> Any:
+    if value.__class__ is int and not value:
+        return np.zeros(shape, what.numpy)
     if not value and (  # the C library gives zeroed memory for less than it costs to write
         copysign(1.0, value) > 0 if value.__class__ is float else
         value.__class__ is not complex
