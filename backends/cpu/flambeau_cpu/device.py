@@ -14,6 +14,8 @@ from flambeau_cpu.kernels import TABLE
 from flambeau_cpu.memory import POOL, SMALLEST
 from flambeau_cpu.native import kernels as native_kernels
 from flambeau_cpu.native.library import describe, runtime
+from flambeau_cpu.onednn import kernels as onednn_kernels
+from flambeau_cpu.onednn.threads import POOL as ONEDNN_POOL
 
 ALIGNMENT: Final = 64
 
@@ -28,7 +30,7 @@ class CpuBackend(Backend):
     """The host.  Buffers are one-dimensional byte arrays, natives are ``ndarray`` over them."""
 
     name = "cpu"
-    kernels: ClassVar[KernelTable] = native_kernels.TABLE.over(TABLE)
+    kernels: ClassVar[KernelTable] = native_kernels.TABLE.over(onednn_kernels.TABLE.over(TABLE))
     _capabilities = Capabilities(
         dtypes=frozenset(dtypes.ALL), deterministic=True, thread_safe=True, fork_safe=True,
     )
@@ -108,9 +110,10 @@ class CpuBackend(Backend):
         return native, _window(native, layout), layout.span() * size, layout
 
     def set_num_threads(self, count: int) -> None:
-        """Limit the threads of kernels in C and of NumPy's BLAS."""
+        """Limit the threads of kernels in C, of oneDNN and of NumPy's BLAS."""
         from threadpoolctl import threadpool_limits
 
+        ONEDNN_POOL.limit = count
         if (pool := runtime()) is not None:
             pool.fb_set_threads(count)
         threadpool_limits(count, user_api="blas")

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
 from flambeau.backend import KernelTable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,28 +27,49 @@ def threshold(elements: int) -> int:
 
 
 class NativeTable:
-    """Kernels in C by op: what they decline (``NotImplemented``), NumPy's kernel does."""
+    """Kernels in C by op: what they decline (``NotImplemented``), NumPy's kernel does.
 
-    def __init__(self) -> None:
+    Args:
+        threshold: changes the sizes from which on kernels are used, as the environment says.
+        is_off: use none.
+    """
+
+    def __init__(
+        self, threshold: Callable[[int], int] = threshold, is_off: bool = IS_OFF
+    ) -> None:
+        self._threshold, self._is_off = threshold, is_off
         self.fresh: dict[str, tuple[int, Function]] = {}
         self.out: dict[str, tuple[int, Function]] = {}
+        self.inputs: dict[str, int] = {}
 
-    def fresh_form(self, *names: str, at: int) -> Callable[[F], F]:
-        """Decorator: a ``fresh`` form, for first arguments of at least ``at`` elements."""
+    def fresh_form(self, *names: str, at: int, inputs: int = 0) -> Callable[[F], F]:
+        """Decorator: a ``fresh`` form, for first arguments of at least ``at`` elements.
+
+        Args:
+            inputs: how many arguments come by position, where that is always the same: small arrays
+                then pass to NumPy's kernel in a third of the time.
+        """
 
         def add(function: F) -> F:
             for name in names:
-                self.fresh[name] = (threshold(at), function)
+                self.fresh[name] = (self._threshold(at), function)
+                self.inputs[name] = inputs
             return function
 
         return add
 
-    def out_form(self, *names: str, at: int) -> Callable[[F], F]:
-        """Decorator: an ``out`` form, for outputs of at least ``at`` elements."""
+    def out_form(self, *names: str, at: int, inputs: int = 0) -> Callable[[F], F]:
+        """Decorator: an ``out`` form, for outputs of at least ``at`` elements.
+
+        Args:
+            inputs: as for :meth:`fresh_form`, ``out`` not counted.
+        """
 
         def add(function: F) -> F:
             for name in names:
-                self.out[name] = (threshold(at), function)
+                self.out[name] = (self._threshold(at), function)
+                if inputs:
+                    self.inputs[f"{name}.out"] = inputs + 1
             return function
 
         return add
@@ -61,28 +84,39 @@ class NativeTable:
             if twice := mine.keys() & theirs.keys():
                 raise ValueError(f"two kernels in C are registered for {sorted(twice)}")
             mine.update(theirs)
+        self.inputs.update(other.inputs)
 
     def over(self, table: KernelTable) -> KernelTable:
         """NumPy's kernels with these in front of them."""
-        if IS_OFF:
+        if self._is_off:
             return table
         result = KernelTable(dict(table.out), dict(table.fresh))
         for name, (at, native) in self.fresh.items():
-            result.fresh[name] = chosen(table.fresh.get(name), native, at)
+            result.fresh[name] = chosen(
+                table.fresh.get(name), native, at, self.inputs.get(name, 0))
         for name, (at, native) in self.out.items():
-            result.out[name] = chosen(table.out.get(name), native, at)
+            result.out[name] = chosen(
+                table.out.get(name), native, at, self.inputs.get(f"{name}.out", 0))
         return result
 
 
-def chosen(plain: Function | None, native: Function, at: int) -> Function:
-    """A kernel that asks the one in C for large first arguments (``out`` is one), then NumPy's."""
+def chosen(plain: Function | None, native: Function, at: int, inputs: int = 0) -> Function:
+    """A kernel that asks the one in C for large first arguments (``out`` is one), then NumPy's.
+
+    Args:
+        inputs: how many arguments come by position; 0 if that varies.
+    """
     if plain is None:
 
         def alone(x: Any, *rest: Any, **settings: Any) -> Any:
             return native(x, *rest, **settings) if getattr(x, "size", 0) >= at else NotImplemented
 
         return alone
+    forms = _PLAIN_FORMS if isinstance(plain, np.ufunc) else _FORMS
+    return forms.get(inputs, _any)(plain, native, at)
 
+
+def _any(plain: Function, native: Function, at: int) -> Function:
     def choose(x: Any, *rest: Any, **settings: Any) -> Any:
         if getattr(x, "size", 0) >= at:
             result = native(x, *rest, **settings)
@@ -91,3 +125,70 @@ def chosen(plain: Function | None, native: Function, at: int) -> Function:
         return plain(x, *rest, **settings)
 
     return choose
+
+
+def _unary(plain: Function, native: Function, at: int) -> Function:
+    def choose(x: Any, **settings: Any) -> Any:
+        if x.size >= at:
+            result = native(x, **settings)
+            if result is not NotImplemented:
+                return result
+        return plain(x, **settings) if settings else plain(x)
+
+    return choose
+
+
+def _binary(plain: Function, native: Function, at: int) -> Function:
+    def choose(a: Any, b: Any, **settings: Any) -> Any:
+        try:
+            is_large = a.size >= at
+        except AttributeError:  # a number
+            is_large = getattr(b, "size", 0) >= at
+        if is_large:
+            result = native(a, b, **settings)
+            if result is not NotImplemented:
+                return result
+        return plain(a, b, **settings) if settings else plain(a, b)
+
+    return choose
+
+
+def _ternary(plain: Function, native: Function, at: int) -> Function:
+    def choose(a: Any, b: Any, c: Any, **settings: Any) -> Any:
+        if a.__class__ is np.ndarray and a.size >= at:
+            result = native(a, b, c, **settings)
+            if result is not NotImplemented:
+                return result
+        return plain(a, b, c, **settings) if settings else plain(a, b, c)
+
+    return choose
+
+
+def _unary_plain(plain: Function, native: Function, at: int) -> Function:
+    def choose(x: Any) -> Any:
+        if x.size < at:
+            return plain(x)
+        result = native(x)
+        return plain(x) if result is NotImplemented else result
+
+    return choose
+
+
+def _binary_plain(plain: Function, native: Function, at: int) -> Function:
+    def choose(a: Any, b: Any) -> Any:
+        try:
+            if a.size < at:
+                return plain(a, b)
+        except AttributeError:  # a number
+            if getattr(b, "size", 0) < at:
+                return plain(a, b)
+        result = native(a, b)
+        return plain(a, b) if result is NotImplemented else result
+
+    return choose
+
+
+_FORMS: Final[dict[int, Callable[[Function, Function, int], Function]]] = {
+    1: _unary, 2: _binary, 3: _ternary}
+_PLAIN_FORMS: Final = {1: _unary_plain, 2: _binary_plain}
+"""For NumPy's universal functions, which come without settings."""
