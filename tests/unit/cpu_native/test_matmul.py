@@ -125,7 +125,7 @@ def test_an_element_depends_on_its_row_and_column_alone(dtype):
 
 
 def test_the_order_is_the_one_that_is_documented():
-    k, block = 700, 256
+    k, block = 900, 384
     a, b = draw((1, k)), draw((k, 1), seed=1)
     total = None
     for start in range(0, k, block):

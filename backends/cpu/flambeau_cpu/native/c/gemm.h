@@ -23,7 +23,7 @@
 #pragma once
 #include "half.h"
 
-#define FB_KC 256
+#define FB_KC 384
 
 #if defined(__AVX512F__)
 #include <immintrin.h>

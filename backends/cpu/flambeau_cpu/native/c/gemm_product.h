@@ -1,13 +1,13 @@
 /* Products of matrices of REAL, in tasks; included by gemm.c once for each element type.
 
-   A tile of C is a task: for each block of k its rows of A are packed into the second level of
-   cache, then each panel of B passes once through the first.  B is packed beforehand where several
-   tiles read it.  Where that copy would not pay, an operand is read in place.  Products with few
-   tiles and a long k are divided along k too, a matrix of partial sums for each block.  None of
-   this changes a result: see gemm.h for the one order of summation. */
+   A tile of C is a task: for each block of k, each panel of B passes once through the first level
+   of cache while the tile's rows of A stay in the second.  Operands are read in place where that
+   is as quick, else from panels that were packed beforehand.  Products with few tiles and a long k
+   are divided along k too, a matrix of partial sums for each block.  None of this changes a
+   result: see gemm.h for the one order of summation. */
 
 enum {
-  FB_NAME(fb_room) = 114688 / sizeof(REAL), /* elements of A packed by a task */
+  FB_NAME(fb_room) = 131072 / sizeof(REAL), /* elements of A that a task reads in each block */
   FB_NAME(fb_half_tile) = 128 * 128,        /* elements of C before they are rounded to a half */
 };
 #define NR ((i64)FB_NAME(fb_nr))
@@ -27,13 +27,21 @@ typedef struct {
   i64 row_panels, column_panels; /* of a matrix */
   i64 tall, wide;                /* panels of a tile */
   i64 row_tiles, column_tiles, blocks, groups;
-  int packs_a, packs_b, shares_b;
-  REAL *shared, *partial;
+  int packs_a;                   /* beforehand */
+  int packs_b, shares_b;         /* at all; beforehand, for several tiles */
+  REAL *packed_a, *packed_b, *partial;
 } FB_NAME(fb_product);
 #define PRODUCT FB_NAME(fb_product)
 
 /* ---- the plan ---- */
-static i64 FB_NAME(fb_packed_size)(const PRODUCT *g) { return g->column_panels * NR * g->k; }
+static i64 FB_NAME(fb_size_a)(const PRODUCT *g) { return g->packs_a ? g->m * g->k : 0; }
+static i64 FB_NAME(fb_size_b)(const PRODUCT *g) {
+  return g->shares_b ? g->column_panels * NR * g->k : 0;
+}
+/* Rows that a page or more apart lie: they share few sets of a cache. */
+static int FB_NAME(fb_collides)(i64 stride) {
+  return stride * (i64)sizeof(REAL) % 4096 == 0;
+}
 
 static void FB_NAME(fb_divide)(PRODUCT *g, i64 wanted) {
   const i64 most = FB_NAME(fb_room) / (g->rows * fb_max(1, fb_min(g->k, FB_KC)));
@@ -71,12 +79,13 @@ static i64 FB_NAME(fb_plan)(PRODUCT *g) {
   if (tiles * 4 <= wanted && g->matrices * g->m * g->n * g->blocks <= FB_PARTIAL)
     g->groups = fb_min(g->blocks, wanted / tiles);
   const int is_half = g->kind >= OF_F16;
-  g->packs_a = is_half || (g->ap == 1 ? g->ai * sizeof(REAL) % 2048 == 0 && g->row_panels > 1 && g->wide > 1
-                                      : g->wide > 2);
-  g->packs_b = is_half || g->bj != 1 || g->row_panels > FB_DIRECT;
+  g->packs_a = is_half || (g->row_panels > 1 && g->column_panels > 1 &&
+                           FB_NAME(fb_collides)(g->ap == 1 ? g->ai : g->ap));
+  g->packs_b = is_half || g->bj != 1 ||
+               (g->row_panels > FB_FEW && g->k * g->n * (i64)sizeof(REAL) > FB_NEAR);
   g->shares_b = g->packs_b && g->row_tiles > 1;
-  return (g->shares_b ? g->matrices * FB_NAME(fb_packed_size)(g) : 0) +
-         (g->groups > 1 ? g->matrices * g->blocks * g->m * g->n : 0);
+  return g->matrices * (FB_NAME(fb_size_a)(g) + FB_NAME(fb_size_b)(g) +
+                        (g->groups > 1 ? g->blocks * g->m * g->n : 0));
 }
 
 /* ---- a matrix of the batch ---- */
@@ -136,23 +145,35 @@ static void FB_NAME(fb_finish)(
 }
 
 /* ---- tasks ---- */
+/* Packs a few panels of a block of one operand: first those of B, then those of A. */
 static void FB_NAME(fb_share)(void *context, i64 i) {
   const PRODUCT *g = context;
-  const i64 runs = fb_ceil(g->column_panels, FB_RUN), run = i % runs;
+  const i64 runs_b = g->shares_b ? fb_ceil(g->column_panels, FB_RUN) : 0;
+  const i64 runs = runs_b + (g->packs_a ? fb_ceil(g->row_panels, FB_RUN) : 0), run = i % runs;
   const i64 block = i / runs % g->blocks, index = i / runs / g->blocks;
   const i64 p = block * FB_KC, k = fb_min(FB_KC, g->k - p), item = FB_NAME(fb_item)(g->kind);
   const MATRIX x = FB_NAME(fb_matrix_at)(g, index);
-  REAL *to = g->shared + index * FB_NAME(fb_packed_size)(g) + p * g->column_panels * NR;
-  for (i64 j = run * FB_RUN; j < fb_min((run + 1) * FB_RUN, g->column_panels); ++j) {
-    const i64 columns = fb_min(NR, g->n - j * NR);
-    FB_NAME(fb_pack)(to + j * NR * k, FB_NAME(fb_width)(columns),
-                     x.b + (p * g->bp + j * NR * g->bj) * item, g->kind, columns, k, g->bj, g->bp);
+  if (run < runs_b) {
+    REAL *to = g->packed_b + index * FB_NAME(fb_size_b)(g) + p * g->column_panels * NR;
+    for (i64 j = run * FB_RUN; j < fb_min((run + 1) * FB_RUN, g->column_panels); ++j) {
+      const i64 columns = fb_min(NR, g->n - j * NR);
+      FB_NAME(fb_pack)(to + j * NR * k, FB_NAME(fb_width)(columns),
+                       x.b + (p * g->bp + j * NR * g->bj) * item, g->kind, columns, k, g->bj,
+                       g->bp);
+    }
+    return;
+  }
+  REAL *to = g->packed_a + index * FB_NAME(fb_size_a)(g) + p * g->m;
+  const i64 first = (run - runs_b) * FB_RUN;
+  for (i64 q = first; q < fb_min(first + FB_RUN, g->row_panels); ++q) {
+    const i64 row = q * g->rows, rows = fb_min(g->rows, g->m - row);
+    FB_NAME(fb_pack)(to + row * k, rows, x.a + (row * g->ai + p * g->ap) * item, g->kind, rows, k,
+                     g->ai, g->ap);
   }
 }
 
 static void FB_NAME(fb_multiply)(void *context, i64 i) {
   const PRODUCT *g = context;
-  REAL packed_a[FB_NAME(fb_room)] __attribute__((aligned(64)));
   REAL packed_b[FB_NAME(fb_nr) * FB_KC] __attribute__((aligned(64)));
   REAL local[sizeof(REAL) == 4 ? FB_NAME(fb_half_tile) : 1] __attribute__((aligned(64)));
   const i64 row_tile = i % g->row_tiles, column_tile = i / g->row_tiles % g->column_tiles;
@@ -166,6 +187,7 @@ static void FB_NAME(fb_multiply)(void *context, i64 i) {
   for (i64 block = g->blocks * group / g->groups; block < g->blocks * (group + 1) / g->groups;
        ++block) {
     const i64 p = block * FB_KC, k = fb_min(FB_KC, g->k - p);
+    const int adds = block > 0 && g->groups == 1;
     REAL *c = (REAL *)x.c + first * g->ci;
     i64 pitch = g->ci;
     if (is_local) pitch = (end - left) * NR, c = local - left * NR;
@@ -173,34 +195,29 @@ static void FB_NAME(fb_multiply)(void *context, i64 i) {
       pitch = g->n;
       c = g->partial + ((index * g->blocks + block) * g->m + first) * pitch;
     }
-    if (g->packs_a)
-      for (i64 q = 0; q < panels; ++q) {
-        const i64 row = first + q * g->rows, rows = fb_min(g->rows, g->m - row);
-        FB_NAME(fb_pack)(packed_a + q * g->rows * k, rows, x.a + (row * g->ai + p * g->ap) * item,
-                         g->kind, rows, k, g->ai, g->ap);
-      }
     for (i64 j = left; j < end; ++j) {
       const i64 columns = fb_min(NR, g->n - j * NR), width = FB_NAME(fb_width)(columns);
       const REAL *b = packed_b;
       i64 bp = width;
       if (g->shares_b)
-        b = g->shared + index * FB_NAME(fb_packed_size)(g) + p * g->column_panels * NR + j * NR * k;
+        b = g->packed_b + index * FB_NAME(fb_size_b)(g) + p * g->column_panels * NR + j * NR * k;
       else if (!g->packs_b && columns == width)
         b = (const REAL *)x.b + p * g->bp + j * NR, bp = g->bp;
       else
         FB_NAME(fb_pack)(packed_b, width, x.b + (p * g->bp + j * NR * g->bj) * item, g->kind,
                          columns, k, g->bj, g->bp);
       for (i64 q = 0; q < panels; ++q) {
-        const i64 row = q * g->rows, rows = fb_min(g->rows, g->m - first - row);
-        REAL *to = c + row * pitch + j * NR;
+        const i64 row = first + q * g->rows, rows = fb_min(g->rows, g->m - row);
+        REAL *to = c + (row - first) * pitch + j * NR;
         if (g->packs_a)
-          FB_NAME(fb_tile)(rows, columns, k, packed_a + row * k, 1, rows, b, bp, to, pitch,
-                           block > 0 && g->groups == 1);
+          FB_NAME(fb_tile)(rows, columns, k,
+                           g->packed_a + index * FB_NAME(fb_size_a)(g) + p * g->m + row * k, 1, rows,
+                           b, bp, to, pitch, adds);
         else
-          FB_NAME(fb_tile)(rows, columns, k, (const REAL *)x.a + (first + row) * g->ai + p * g->ap,
-                           g->ai, g->ap, b, bp, to, pitch, block > 0 && g->groups == 1);
+          FB_NAME(fb_tile)(rows, columns, k, (const REAL *)x.a + row * g->ai + p * g->ap, g->ai,
+                           g->ap, b, bp, to, pitch, adds);
         if (block == g->blocks - 1 && g->groups == 1)
-          FB_NAME(fb_finish)(g, &x, first + row, j * NR, rows, columns, to, pitch);
+          FB_NAME(fb_finish)(g, &x, row, j * NR, rows, columns, to, pitch);
       }
     }
   }
@@ -226,10 +243,12 @@ static void FB_NAME(fb_collect)(void *context, i64 i) {
 
 static void FB_NAME(fb_run_product)(PRODUCT *g, REAL *scratch) {
   if (!g->m || !g->n || !g->matrices) return;
-  g->shared = scratch;
-  g->partial = scratch + (g->shares_b ? g->matrices * FB_NAME(fb_packed_size)(g) : 0);
-  if (g->shares_b)
-    fb_parallel(FB_NAME(fb_share), g, fb_ceil(g->column_panels, FB_RUN) * g->blocks * g->matrices);
+  g->packed_a = scratch;
+  g->packed_b = g->packed_a + g->matrices * FB_NAME(fb_size_a)(g);
+  g->partial = g->packed_b + g->matrices * FB_NAME(fb_size_b)(g);
+  const i64 runs = (g->shares_b ? fb_ceil(g->column_panels, FB_RUN) : 0) +
+                   (g->packs_a ? fb_ceil(g->row_panels, FB_RUN) : 0);
+  fb_parallel(FB_NAME(fb_share), g, runs * g->blocks * g->matrices);
   fb_parallel(FB_NAME(fb_multiply), g,
               g->row_tiles * g->column_tiles * g->groups * g->matrices);
   if (g->groups > 1) fb_parallel(FB_NAME(fb_collect), g, g->m * g->matrices);
