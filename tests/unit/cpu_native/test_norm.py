@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
+from flambeau_cpu.native.kernels.batch_norm import kernels as batch
 from flambeau_cpu.native.kernels.layer_norm import kernels as layer
 from flambeau_cpu.native.library import runtime
 
@@ -127,5 +128,75 @@ def test_layer_norm_does_not_depend_on_the_number_of_threads():
         out, mean, rstd = run(layer, "native_layer_norm", x, w, w, normalized_shape=(301,), eps=EPS)
         return out, *run(layer, "layer_norm_grads", grad, x, mean, rstd, w, count=1, eps=EPS,
                          for_input=True, for_weight=True, for_bias=True)
+
+    for_thread_counts(work)
+
+
+# ---- batch norm --------------------------------------------------------------------------------
+def channels(p, ndim):
+    return p.astype(np.float64).reshape(-1, *(1,) * (ndim - 2))
+
+
+def last_in_memory(x):
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+def batch_back(grad, x, mean, var, w, training):
+    """The gradients of batch normalisation, in float64."""
+    axes, count = (0, *range(2, x.ndim)), x.size // x.shape[1]
+    rstd = 1 / np.sqrt(channels(var, x.ndim) + EPS)
+    xhat = (x - channels(mean, x.ndim)) * rstd
+    dw, db = (grad * xhat).sum(axes), grad.sum(axes)
+    dx = grad * channels(w, x.ndim) * rstd
+    if training:
+        dx -= (channels(db, x.ndim) + xhat * channels(dw, x.ndim)) * channels(w, x.ndim) * (
+            rstd / count)
+    return dx, dw, db
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.parametrize("shape", [(4, 6), (513, 70), (3, 5, 7), (2, 3, 45, 67), (9, 70, 13, 11),
+                                   (2, 3, 4, 5, 6), (5, 7, 1, 1)])
+@pytest.mark.parametrize("place", [np.ascontiguousarray, last_in_memory])
+def test_batch_norm(shape, place, dtype):
+    x, grad = place(draw(shape, dtype, shift=2.0)), draw(shape, dtype, 1)
+    w, b = draw(shape[1], dtype, 2), draw(shape[1], dtype, 3)
+    wide, axes = x.astype(np.float64), (0, *range(2, x.ndim))
+    out, mean, var = run(batch, "batch_norm_train", x, w, b, eps=EPS)
+    assert out.strides == x.strides
+    exact = wide.mean(axes), wide.var(axes)
+    check((mean, var), exact, dtype)
+
+    def normal(mean, var):
+        scaled = (wide - channels(mean, x.ndim)) / np.sqrt(channels(var, x.ndim) + EPS)
+        return scaled * channels(w, x.ndim) + channels(b, x.ndim)
+
+    check((out,), (normal(*exact),), dtype)
+    given = draw(shape[1], dtype, 4), np.abs(draw(shape[1], dtype, 5)) + dtype.type(0.5)
+    for place_of_grad in (np.ascontiguousarray, last_in_memory):
+        g = place_of_grad(grad)
+        for training, stats in ((True, (mean, var)), (False, given)):
+            found = run(batch, "batch_norm_grads", g, x, *stats, w, eps=EPS, training=training,
+                        for_input=True, for_weight=True, for_bias=True)
+            check(found, batch_back(grad.astype(np.float64), wide, *stats, w, training), dtype)
+    check((run(batch, "batch_norm_eval", x, w, b, *given, eps=EPS),), (normal(*given),), dtype)
+
+
+def test_variance_of_channels_beside_a_large_mean():
+    for place in (np.ascontiguousarray, last_in_memory):
+        x = place(draw((16, 5, 20, 20), np.float32, shift=3000.0))
+        _, _, var = run(batch, "batch_norm_train", x, None, None, eps=EPS)
+        np.testing.assert_allclose(var, x.astype(np.float64).var((0, 2, 3)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("place", [np.ascontiguousarray, last_in_memory])
+def test_batch_norm_does_not_depend_on_the_number_of_threads(place):
+    x, grad = (place(draw((16, 33, 40, 41), np.float32, k)) for k in (0, 1))
+
+    def work():
+        out, mean, var = run(batch, "batch_norm_train", x, None, None, eps=EPS)
+        return out, mean, var, *run(
+            batch, "batch_norm_grads", grad, x, mean, var, None, eps=EPS, training=True,
+            for_input=True, for_weight=True, for_bias=True)
 
     for_thread_counts(work)
