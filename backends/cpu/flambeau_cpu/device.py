@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -126,6 +127,12 @@ class CpuBackend(Backend):
 
         return max((p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"),
                    default=1)
+
+    def samplers(self) -> Mapping[str, Callable[..., bool]]:
+        """Random numbers in C, if there is a compiler."""
+        from flambeau_cpu.native.samplers import find
+
+        return find()
 
     def empty_cache(self) -> None:
         """Give the pool's unused memory to the system."""

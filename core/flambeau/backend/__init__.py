@@ -16,7 +16,7 @@ A kernel with several results takes and returns them as a tuple.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
@@ -235,6 +235,11 @@ class Backend(ABC):
     def num_threads(self) -> int:
         """How many threads an op may use on the host."""
         return 1
+
+    def samplers(self) -> Mapping[str, Callable[..., bool]]:
+        """Faster ways to draw random numbers, asked of the host's backend: ``flambeau.rng.host``
+        says what they are."""
+        return {}
 
     def empty_cache(self) -> None:
         """Give pooled memory back."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from flambeau.rng import few
+from flambeau.rng import few, host
 from flambeau.rng.elements import FLOATING, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.types import Array, Mask, Shape, chunks, count
@@ -23,11 +23,13 @@ def bernoulli_scalar(generator: Generator, shape: Shape, p: float) -> Mask:
     """
     if not 0.0 <= p <= 1.0:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
-    if count(shape) <= few.FEW:
+    if count(shape) <= few.FEW and not host.pays(count(shape)):
         return np.array(few.below(generator, count(shape), p), np.bool_).reshape(shape)
     out = np.empty(count(shape), np.bool_)
     # k * 2**-53 < p, for an integer k, without forming the uniform.
     limit = np.uint64(math.ceil(p * 2.0**53))
+    if host.fill("below", generator, out, int(limit)):
+        return out.reshape(shape)
     with generator.lock:
         for part in chunks(out.size):
             words = generator.double_words(part.stop - part.start)
@@ -54,6 +56,8 @@ def bernoulli_probs(generator: Generator, probs: Array) -> Mask:
         raise RuntimeError("bernoulli expects every probability to be in [0, 1]")
     double = probs.dtype == np.float64
     out = np.empty(flat.size, np.bool_)
+    if host.fill("below_each", generator, out, flat):
+        return out.reshape(probs.shape)
     with generator.lock:
         for part in chunks(flat.size):
             n = part.stop - part.start

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from flambeau.rng.elements import FLOATING, cast, require
+from flambeau.rng import host
+from flambeau.rng.elements import FLOATING, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.fma import fma64
 from flambeau.rng.libm import log, map_libm
@@ -30,6 +31,9 @@ def exponential(generator: Generator, shape: Shape, dtype_name: str, lambd: floa
     require("exponential_", dtype_name, FLOATING)
     if not lambd > 0.0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+    out = np.empty(count(shape), numpy_dtype(dtype_name))
+    if host.fill("exponential", generator, out, dtype_name, -1.0 / lambd):
+        return out.reshape(shape)
     uniforms = all_unit64(generator, count(shape))
     if dtype_name == "float64":
         return _exponential(uniforms, lambd).reshape(shape)

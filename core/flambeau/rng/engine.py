@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from flambeau.rng import host
 from flambeau.rng.state import State, pack, unpack
 from flambeau.rng.types import U32, U64
 
@@ -31,11 +32,13 @@ class Generator:
     """
 
     __slots__ = (
-        "__weakref__", "_bits", "_draw", "_next_float_normal", "_reseed", "_seed", "device",
-        "lock", "next_normal",
+        "__weakref__", "_address", "_bits", "_draw", "_next_float_normal", "_reseed", "_seed",
+        "bit_lock", "device", "lock", "next_normal",
     )  # fmt: skip
 
     next_normal: float | None  # second value of the last Box-Muller pair, see .normal
+    bit_lock: Any  # NumPy's own, which is held while a word is drawn; set by the first use
+    _address: int
     _bits: np.random.MT19937
     _draw: Callable[..., Any] | None  # None until the first use: numpy.random loads slowly
     _next_float_normal: float | None
@@ -144,12 +147,20 @@ class Generator:
         high <<= np.uint64(32)
         return high | words[1::2]
 
+    def address(self) -> int:
+        """Where the words and the position are, for samplers of the host; 0 if there are none."""
+        if self._draw is None:
+            self._start()
+        return self._address
+
     def _start(self) -> Callable[..., Any]:
         with self.lock:
             if self._draw is None:
                 self._bits = np.random.MT19937(0)
                 self._reseed = np.random.RandomState(self._bits).seed
                 self._reseed(self.initial_seed() & 0xFFFFFFFF)
+                self.bit_lock = self._bits.lock
+                self._address = self._bits.ctypes.state_address if host.look() else 0
                 self._draw = self._bits.random_raw
             return self._draw
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from flambeau.rng import few
+from flambeau.rng import few, host
 from flambeau.rng.elements import (
     DIGITS,
     FLOATING,
@@ -77,13 +77,19 @@ def random_(
 def _fill(
     generator: Generator, shape: Shape, name: str, start: int, stop: int, wide: bool
 ) -> Array:
-    if count(shape) <= few.FEW and name in INTEGRAL_RANGE and stop - start < 2**64:
+    if name in INTEGRAL_RANGE and count(shape) <= few.FEW and stop - start < 2**64 and (
+        not host.pays(count(shape))
+    ):
         drawn = few.integers(generator, count(shape), start, stop - start, wide)
         return np.array(drawn, numpy_dtype(name)).reshape(shape)
     out = np.empty(count(shape), numpy_dtype(name))
     draw = generator.double_words if wide else generator.words
     # Of all 64-bit integers, a word is one as it is: no offset.
     span, offset = stop - start, np.uint64(0 if stop - start == 2**64 else start % 2**64)
+    if name in INTEGRAL_RANGE and host.fill(
+        "integers", generator, out, span, int(offset.view(np.int64)), wide
+    ):
+        return out.reshape(shape)
     with generator.lock:
         for part in chunks(out.size):
             words = _modulo(draw(part.stop - part.start), span)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flambeau.rng import few
+from flambeau.rng import few, host
 from flambeau.rng.boxmuller import pairs32, pairs64
 from flambeau.rng.elements import FLOATING, HALF, REAL_OF, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
@@ -79,6 +79,8 @@ def log_normal(
 def _fill(generator: Generator, n: int, name: str, mean: float, std: float) -> Array:
     """The blocks, then 16 fresh uniforms for the last 16 places if ``n`` is no multiple of 16."""
     out = np.empty(n, numpy_dtype(name))
+    if host.fill("normal", generator, out, name, mean, std):
+        return out
     whole = n - n % BLOCK
     # A uniform for every place is drawn first, but half types draw block by block.
     unused = 0 if name in HALF else n - whole
@@ -138,6 +140,9 @@ def _few(values: list[float], mean: float, std: float) -> F64:
 
 def _pairs(generator: Generator, n: int) -> F64:
     """``2 * n`` standard normals in float64, from the C library's functions."""
+    drawn = np.empty(2 * n, np.float64)
+    if host.fill("normal_pairs", generator, drawn):
+        return drawn
     uniforms = all_unit64(generator, 2 * n).reshape(n, 2)
     angle = (2.0 * math.pi) * uniforms[:, 0]
     radius = np.sqrt(-2.0 * map_libm(math.log1p, -uniforms[:, 1]))

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from flambeau.rng import few
+from flambeau.rng import few, host
 from flambeau.rng.elements import DIGITS, FLOATING, INTEGRAL_RANGE, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.types import I64, Array, chunks
@@ -37,8 +37,11 @@ def randperm(generator: Generator, n: int, dtype_name: str = "int64") -> Array:
         raise RuntimeError(
             f"n cannot be greater than {_MOST[dtype_name]} for randperm of {dtype_name}, got n={n}"
         )
-    if n <= few.FEW:
+    if n <= few.FEW and not host.pays(n):
         return np.array(few.permutation(generator, n), numpy_dtype(dtype_name))
+    shuffled = np.empty(n, np.int64)
+    if n < _LONG and host.fill("permutation", generator, shuffled):
+        return cast(shuffled, dtype_name)
     order = _apply(_exchanges(generator, n)) if n < _LONG else _inside_out(generator, n)
     return cast(order, dtype_name)
 

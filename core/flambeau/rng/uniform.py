@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from flambeau.rng import few
+from flambeau.rng import few, host
 from flambeau.rng.elements import FLOATING, HALF, HIGHEST, REAL_OF, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.fma import fma32_array, fma64
@@ -36,6 +36,8 @@ def unit64(generator: Generator, n: int) -> F64:
 def all_unit64(generator: Generator, n: int) -> F64:
     """:func:`unit64` for any ``n``, made chunk by chunk; takes the lock."""
     out = np.empty(n, np.float64)
+    if host.fill("uniform", generator, out, "float64", 0.0, 1.0):
+        return out
     with generator.lock:
         for part in chunks(n):
             out[part] = unit64(generator, part.stop - part.start)
@@ -55,7 +57,9 @@ def uniform(
         RuntimeError: ``low > high``, or a bound or their difference is too large for the dtype.
     """
     n = count(shape)
-    if n <= few.FEW and low == 0.0 and high == 1.0 and dtype_name in _DIRECT:
+    if n <= few.FEW and not host.pays(n) and (
+        low == 0.0 and high == 1.0 and dtype_name in _DIRECT
+    ):
         draw, held = _DIRECT[dtype_name]
         return np.array(draw(generator, n), held).reshape(shape)
     name = REAL_OF.get(dtype_name, dtype_name)
@@ -64,6 +68,8 @@ def uniform(
     dtype = numpy_dtype(dtype_name)
     out = np.empty(n, dtype)
     parts = out.view(numpy_dtype(name))
+    if host.fill("uniform", generator, parts, name, low, high):
+        return out.reshape(shape)
     with generator.lock:
         for part in chunks(parts.size):
             parts[part] = _uniform(generator, part.stop - part.start, name, low, high)

@@ -8,6 +8,19 @@ import numpy as np
 import pytest
 
 from flambeau import rng
+from flambeau.rng import host
+
+
+@pytest.fixture(autouse=True, params=["numpy", "host"])
+def drawn_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test runs with the samplers of the host's backend, and without."""
+    by: str = request.param
+    if by == "numpy":
+        monkeypatch.setattr(host, "look", lambda: False)
+        monkeypatch.setattr(host, "_found", {})
+    elif not host.look():
+        pytest.skip("the host has no samplers: there is no C compiler")
+    return by
 
 
 def bits(values: np.ndarray[Any, Any]) -> bytes:

@@ -55,7 +55,7 @@ def plan(x: Any, dim: Any, keepdim: bool) -> tuple[int, tuple[int, ...]]:
     if axes is None:
         return -1, (1,) * ndim if keepdim else ()
     mask = 0
-    for axis in axes if axes.__class__ is tuple else (axes,):  # type: ignore[union-attr]
+    for axis in axes if axes.__class__ is tuple else (axes,):
         mask |= 1 << axis % ndim
     if keepdim:
         return mask, tuple([1 if mask >> d & 1 else n for d, n in enumerate(x.shape)])
