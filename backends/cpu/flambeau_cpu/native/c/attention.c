@@ -7,7 +7,7 @@
 #ifndef T
 #include "gemm.h"
 #include "lanes.h"
-#include <stdlib.h>
+#include "workspace.h"
 
 enum { PANEL = 32, PANELS = 4, KEYS = 256 };
 
@@ -21,21 +21,6 @@ typedef struct {
 
 static inline char *plane(const array *a, i64 number, i64 heads) {
   return a->data + number / heads * a->strides[0] + number % heads * a->strides[1];
-}
-
-/* Memory of a task, handed out from its start in whole lines. */
-typedef struct {
-  char *all, *next;
-} store;
-static store store_of(size_t bytes) {
-  char *all = malloc(bytes + 32 * 64);
-  if (!all) abort();
-  return (store){all, (char *)(((uintptr_t)all + 63) & ~(uintptr_t)63)};
-}
-static void *take(store *s, size_t bytes) {
-  void *found = s->next;
-  s->next += (bytes + 63) & ~(size_t)63;
-  return found;
 }
 
 #define T f32
@@ -77,21 +62,9 @@ void attention_grads(const array *g, const array *q, const array *k, const array
 #else
 #define V LANES_JOIN(v, T)
 #define VI LANES_JOIN(vi, T)
-#define NR LANES_JOIN(fb_nr, T)
 #define PER_PANEL (PANEL / W)
 #define WHOLE(n) (((n) + W - 1) / W * W)
-
-/* c (+)= a b, in tiles of about equal height. */
-static void L(product)(i64 rows, i64 columns, i64 k, const T *a, i64 ai, i64 ap, const T *b,
-                       i64 bp, T *c, i64 ldc, int add) {
-  const i64 tiles = fb_ceil(rows, FB_MR);
-  for (i64 j = 0; j < columns; j += NR)
-    for (i64 t = 0; t < tiles; ++t) {
-      const i64 from = rows * t / tiles, to = rows * (t + 1) / tiles;
-      L(fb_tile)(to - from, fb_min(NR, columns - j), k, a + from * ai, ai, ap, b + j, bp,
-                 c + from * ldc + j, ldc, add);
-    }
-}
+#include "tiled.h"
 
 static inline void L(scaled_row)(T *to, const T *from, i64 n, V scale) {
   i64 i = 0;
@@ -203,7 +176,7 @@ static void L(forward)(void *context, i64 task) {
   const i64 first = task % blocks * PANEL * PANELS, width = j->width;
   const i64 queries = fb_min(PANEL * PANELS, j->rows - first), ld = WHOLE(j->values);
   const i64 limit = j->is_causal ? fb_min(j->cols, first + queries) : j->cols;
-  store s = store_of(sizeof(T) * (KEYS * (WHOLE(width) + ld + PANEL) +
+  workspace s = workspace_of(sizeof(T) * (KEYS * (WHOLE(width) + ld + PANEL) +
                                   PANEL * PANELS * (width + WHOLE(width) + ld)));
   T *keys = take(&s, KEYS * WHOLE(width) * sizeof(T)), *values = take(&s, KEYS * ld * sizeof(T));
   T *scores = take(&s, KEYS * PANEL * sizeof(T)), *turned[PANELS], *sums[PANELS];
@@ -229,14 +202,14 @@ static void L(forward)(void *context, i64 task) {
       const i64 q0 = first + p * PANEL, count = fb_min(PANEL, queries - p * PANEL);
       const i64 seen = L(seen)(j, q0, count, k0, here);
       if (seen <= 0) continue;
-      L(product)(seen, PANEL, width, kr, ldk, 1, turned[p], PANEL, scores, PANEL, 0);
+      L(tiled)(seen, PANEL, width, kr, ldk, 1, turned[p], PANEL, scores, PANEL, 0);
       L(masked)(j, mask, scores, q0, count, k0, seen);
       L(weigh)(&state[p], scores, seen);
       if (k0)
         for (i64 i = 0; i < count; ++i)
           L(scaled_row)(sums[p] + i * ld, sums[p] + i * ld, ld,
                         L(set)(state[p].shrink[i / W][i % W]));
-      L(product)(count, j->values, seen, scores, 1, PANEL, vr, ldv, sums[p], ld, k0 > 0);
+      L(tiled)(count, j->values, seen, scores, 1, PANEL, vr, ldv, sums[p], ld, k0 > 0);
     }
   }
   for (i64 p = 0; p * PANEL < queries; ++p)
@@ -289,7 +262,7 @@ static void L(backward)(void *context, i64 task) {
   const i64 width = j->width, ld = WHOLE(width), ldo = WHOLE(j->values), rows = j->rows;
   const i64 blocks = fb_ceil(j->cols, KEYS);
   const i64 lines = fb_ceil(rows, PANEL) * PANEL;
-  store s = store_of(sizeof(T) * (2 * KEYS * (ld + ldo + PANEL) + 2 * PANEL * (ld + ldo) +
+  workspace s = workspace_of(sizeof(T) * (2 * KEYS * (ld + ldo + PANEL) + 2 * PANEL * (ld + ldo) +
                                   2 * lines));
   T *keys = take(&s, KEYS * ld * sizeof(T)), *values = take(&s, KEYS * ldo * sizeof(T));
   T *dk = take(&s, KEYS * ld * sizeof(T)), *dv = take(&s, KEYS * ldo * sizeof(T));
@@ -320,13 +293,13 @@ static void L(backward)(void *context, i64 task) {
       L(fb_pack)(qt, PANEL, qr, sizeof(T) == 8, count, width, ld, 1);
       const T *gr = L(rows_of)(gs, &ldg, g + q0 * gstep, gstep, count, j->values, 1);
       L(fb_pack)(gt, PANEL, gr, sizeof(T) == 8, count, j->values, ldg, 1);
-      L(product)(seen, PANEL, width, kr, ldk, 1, qt, PANEL, scores, PANEL, 0);
+      L(tiled)(seen, PANEL, width, kr, ldk, 1, qt, PANEL, scores, PANEL, 0);
       L(masked)(j, mask, scores, q0, count, k0, seen);
-      L(product)(seen, PANEL, j->values, vr, ldv, 1, gt, PANEL, slopes, PANEL, 0);
+      L(tiled)(seen, PANEL, j->values, vr, ldv, 1, gt, PANEL, slopes, PANEL, 0);
       L(slopes)(scores, slopes, logsum + q0, dots + q0, seen);
-      L(product)(seen, j->values, count, scores, PANEL, 1, gr, ldg, dv, ldo, 1);
-      L(product)(seen, width, count, slopes, PANEL, 1, qr, ld, dk, ld, 1);
-      L(product)(count, width, seen, slopes, 1, PANEL, kr, ldk, dq + q0 * ld, ld, 1);
+      L(tiled)(seen, j->values, count, scores, PANEL, 1, gr, ldg, dv, ldo, 1);
+      L(tiled)(seen, width, count, slopes, PANEL, 1, qr, ld, dk, ld, 1);
+      L(tiled)(count, width, seen, slopes, 1, PANEL, kr, ldk, dq + q0 * ld, ld, 1);
     }
     L(written)(j->dk, plane(j->dk, number, heads) + k0 * j->dk->strides[2], dk, ld, here, 1);
     L(written)(j->dv, plane(j->dv, number, heads) + k0 * j->dv->strides[2], dv, ldo, here, 1);
@@ -349,7 +322,6 @@ static void L(gather)(void *context, i64 task) {
 }
 #undef V
 #undef VI
-#undef NR
 #undef PER_PANEL
 #undef WHOLE
 #endif
