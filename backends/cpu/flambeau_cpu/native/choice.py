@@ -41,6 +41,7 @@ class NativeTable:
         self.fresh: dict[str, tuple[int, Function]] = {}
         self.out: dict[str, tuple[int, Function]] = {}
         self.inputs: dict[str, int] = {}
+        self.made: dict[str, Callable[[Function], Function]] = {}
 
     def fresh_form(self, *names: str, at: int, inputs: int = 0) -> Callable[[F], F]:
         """Decorator: a ``fresh`` form, for first arguments of at least ``at`` elements.
@@ -74,6 +75,15 @@ class NativeTable:
 
         return add
 
+    def around(self, name: str) -> Callable[[Callable[[Function], Function]], Any]:
+        """Decorator: makes a ``fresh`` form from NumPy's, where the first argument is no array."""
+
+        def add(make: Callable[[Function], Function]) -> Any:
+            self.made[name] = make
+            return make
+
+        return add
+
     def merge(self, other: NativeTable) -> None:
         """Take over the kernels of another table.
 
@@ -85,6 +95,7 @@ class NativeTable:
                 raise ValueError(f"two kernels in C are registered for {sorted(twice)}")
             mine.update(theirs)
         self.inputs.update(other.inputs)
+        self.made.update(other.made)
 
     def over(self, table: KernelTable) -> KernelTable:
         """NumPy's kernels with these in front of them."""
@@ -97,6 +108,8 @@ class NativeTable:
         for name, (at, native) in self.out.items():
             result.out[name] = chosen(
                 table.out.get(name), native, at, self.inputs.get(f"{name}.out", 0))
+        for name, make in self.made.items():
+            result.fresh[name] = make(table.fresh[name])
         return result
 
 

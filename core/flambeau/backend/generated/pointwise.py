@@ -361,7 +361,7 @@ def _packed(plan: Plan, values: Sequence[Any]) -> list[Any]:
     return packed
 
 
-# ---- results --------------------------------------------------------------------------------------
+# ---- results -------------------------------------------------------------------------------------
 def _fits(out: Strided, text: str, arguments: Mapping[str, Any]) -> bool:
     """Whether a result is of the dtype and shape of a tensor."""
     shapes = [x.shape for x in arguments.values() if isinstance(x, Strided)]

@@ -1,0 +1,10 @@
+"""Dropout's masks applied."""
+
+from __future__ import annotations
+
+from flambeau_cpu.native.choice import NativeTable
+from flambeau_cpu.native.pointwise import LIGHT, register
+
+kernels = NativeTable()
+
+register(kernels, 2, {"masked_scale": LIGHT}, "bfV")

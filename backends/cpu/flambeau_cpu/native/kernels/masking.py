@@ -1,0 +1,10 @@
+"""Elements chosen by a mask."""
+
+from __future__ import annotations
+
+from flambeau_cpu.native.choice import NativeTable
+from flambeau_cpu.native.pointwise import LIGHT, register
+
+kernels = NativeTable()
+
+register(kernels, 3, {"masked_fill": LIGHT})

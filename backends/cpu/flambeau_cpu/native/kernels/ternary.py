@@ -1,0 +1,10 @@
+"""Sums of products, and interpolation between tensors."""
+
+from __future__ import annotations
+
+from flambeau_cpu.native.choice import NativeTable
+from flambeau_cpu.native.pointwise import LIGHT, register
+
+kernels = NativeTable()
+
+register(kernels, 3, {"addcmul": LIGHT, "addcdiv": LIGHT, "lerp": LIGHT}, "fV")

@@ -1,0 +1,382 @@
+"""Kernels in C from the scalar formulas of ops.
+
+For the dtypes of a call, and where a formula depends on more for that, a loop over elements side by
+side is generated and compiled when it is first needed.  The engine in ``c/pointwise.c`` walks the
+arrays: broadcast, strided and 16-bit operands pass through small buffers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from flambeau.backend import Layout, Strided, dtypes
+from flambeau_cpu.memory import empty
+from flambeau_cpu.native.choice import NativeTable
+from flambeau_cpu.native.library import Library, runtime
+from flambeau_cpu.native.order import CODES
+
+OPERANDS: Final = 8
+"""``FB_OPERANDS`` of ``pointwise.h``."""
+LIGHT: Final = 65536
+HEAVY: Final = 4096
+"""Elements from which on a kernel is used: NumPy, on one thread, is quick at what moves more than
+it computes."""
+HALVES: Final = {"float16": CODES["e"], "bfloat16": CODES["E"]}
+LIGHT_TASK: Final = 32768
+HEAVY_TASK: Final = 8192
+"""Elements: with functions an element costs several times what it costs to move it."""
+_engine_library: Final = Library("pointwise", {"pointwise": "ppp"})
+
+
+@cache
+def engine() -> int | None:
+    """The address of the function that walks arrays, or None where nothing can be compiled."""
+    functions = _engine_library()
+    if functions is None or runtime() is None:
+        return None
+    return ctypes.cast(functions.pointwise, ctypes.c_void_p).value
+
+
+class Plan(NamedTuple):
+    """What a call does, for arguments of certain dtypes."""
+
+    run: Callable[..., int]
+    engine: int
+    out: Any
+    """NumPy's dtype of the result."""
+    numbers: tuple[tuple[int, Callable[[Any], Any]], ...]
+    """Per number that the kernel takes: its place among all arguments, and its conversion."""
+
+
+class Pointwise:
+    """The kernels of one op.
+
+    Args:
+        name: of the op.
+        kinds: of NumPy dtypes that are taken, as in ``dtype.kind``; ``V`` is bfloat16.
+        variants: formulas for certain values of a number: by argument, then value.
+    """
+
+    def __init__(
+        self, name: str, kinds: str = "biufV",
+        variants: Mapping[str, Mapping[float, str]] | None = None,
+    ) -> None:
+        self.name, self.kinds, self.variants = name, kinds, variants or {}
+        self.plans: dict[Any, Plan | None] = {}
+        self.simple: dict[Any, tuple[Callable[..., int], int, Any]] = {}
+        """By the dtype of all arrays, what runs where there are no numbers and no settings."""
+
+    @cached_property
+    def formula(self) -> Any:
+        """See :class:`flambeau.backend.generated.formulas.ScalarFormula`."""
+        from flambeau.backend.generated.formulas import formula_named
+
+        return formula_named(self.name)
+
+    # ---- calls ---------------------------------------------------------------------------------
+    def unary(self) -> Callable[..., Any]:
+        """:meth:`fresh` for one array, with a short way for row-major ones."""
+        find, general = self.simple.get, self.fresh
+
+        def fresh(x: Any, **attributes: Any) -> Any:
+            if not attributes and x.__class__ is np.ndarray and x.flags.c_contiguous:
+                found = find(x.dtype)
+                if found is not None:
+                    run, address, what = found
+                    out = empty(x.shape, what)
+                    run(address, out, x)
+                    return out
+            return general(x, **attributes)
+
+        return fresh
+
+    def binary(self) -> Callable[..., Any]:
+        """:meth:`fresh` for two operands, with a short way for row-major arrays of one shape."""
+        find, general = self.simple.get, self.fresh
+
+        def fresh(a: Any, b: Any, **attributes: Any) -> Any:
+            if not attributes and b.__class__ is np.ndarray and a.__class__ is np.ndarray and (
+                    a.dtype is b.dtype) and a.flags.c_contiguous and b.flags.c_contiguous:
+                found, shape = find(a.dtype), a.shape
+                if found is not None and b.shape == shape:
+                    run, address, what = found
+                    out = empty(shape, what)
+                    run(address, out, a, b)
+                    return out
+            return general(a, b, **attributes)
+
+        return fresh
+
+    def fresh(self, *inputs: Any, **attributes: Any) -> Any:
+        """A new array in the memory order of the first input of its shape."""
+        inputs = _without_scalars(inputs)
+        plan = self.plan(None, inputs, attributes)
+        if plan is None:
+            return NotImplemented
+        arrays = [x for x in inputs if x.__class__ is np.ndarray]
+        shape = arrays[0].shape
+        for x in arrays:
+            if x.shape != shape:
+                try:
+                    shape = np.broadcast(*arrays).shape
+                except ValueError:
+                    return NotImplemented
+                break
+        out = empty_like(shape, plan.out, arrays)
+        numbers = self.numbers(plan, inputs, attributes) if plan.numbers else ()
+        return out if plan.run(plan.engine, out, *arrays, *numbers) else NotImplemented
+
+    def out(self, out: Any, *inputs: Any, **attributes: Any) -> Any:
+        """Write into an array."""
+        inputs = _without_scalars(inputs)
+        plan = self.plan(out.dtype, inputs, attributes)
+        if plan is None:
+            return NotImplemented
+        arrays = [x for x in inputs if x.__class__ is np.ndarray]
+        numbers = self.numbers(plan, inputs, attributes) if plan.numbers else ()
+        return None if plan.run(plan.engine, out, *arrays, *numbers) else NotImplemented
+
+    def numbers(
+        self, plan: Plan, inputs: Sequence[Any], attributes: Mapping[str, Any]
+    ) -> list[Any]:
+        """The numbers among the arguments, as the kernel takes them."""
+        values = [*inputs, *{**self.formula.defaults, **attributes}.values()]
+        return [pack(values[i]) for i, pack in plan.numbers]
+
+    # ---- planning ------------------------------------------------------------------------------
+    def plan(
+        self, out: Any, inputs: Sequence[Any], attributes: Mapping[str, Any]
+    ) -> Plan | None:
+        """What to do for arguments of these types; None if they are declined."""
+        key: list[Any] = [out]
+        for x in inputs:
+            if x.__class__ is np.ndarray:
+                key += (x.dtype, x.ndim > 0)
+            else:
+                key += (x.__class__, x if x in self.special(x) else None)
+        for name, value in attributes.items():
+            is_constant = name in self.formula.constants
+            key += (name, value.__class__, value if is_constant else value == 1)
+        found = tuple(key)
+        try:
+            return self.plans[found]
+        except KeyError:
+            plan = self.plans[found] = self.made(out, inputs, attributes)
+            if plan is not None and not plan.numbers and not attributes and all(
+                    x.__class__ is np.ndarray for x in inputs) and (
+                    len({x.dtype for x in inputs}) == 1):
+                self.simple[inputs[0].dtype] = plan.run, plan.engine, plan.out
+            return plan
+
+    def special(self, x: Any) -> Iterable[float]:
+        """The values of numbers that have formulas of their own."""
+        if not self.variants or x.__class__ not in (int, float):
+            return ()
+        return {v for values in self.variants.values() for v in values}
+
+    def made(
+        self, out: Any, inputs: Sequence[Any], attributes: Mapping[str, Any]
+    ) -> Plan | None:
+        """A new plan."""
+        from flambeau.backend.generated.formulas import (
+            inputs_of,
+            packer,
+            registers,
+            result_dtype,
+        )
+
+        formula, address = self.formula, engine()
+        arguments = {
+            name: described(x) for name, x in formula.arguments(inputs, attributes).items()}
+        tensors = [x for x in arguments.values() if isinstance(x, Strided)]
+        if address is None or len(tensors) >= OPERANDS or not tensors or not all(
+                x.dtype.numpy.kind in self.kinds for x in tensors):
+            return None
+        text = self.text(formula, arguments)
+        what = None if text is None else result_dtype(text, arguments)
+        if text is None or what is None or what.is_complex or (
+                out is not None and what.numpy != out):
+            return None
+        floating, integer = registers([x.dtype for x in tensors], what)
+        taken = inputs_of(text, arguments, floating, integer, what)
+        if any(x.is_complex for x in taken.values()):
+            return None
+        spec = Spec(self.name, text, tuple(taken.values()), what, floating, integer)
+        functions = library(spec)()
+        if functions is None:
+            return None
+        numbers = tuple(
+            (i, packer(taken[name])) for i, (name, x) in enumerate(arguments.items())
+            if name in taken and not isinstance(x, Strided))
+        return Plan(functions.run, address, what.numpy, numbers)
+
+    def text(self, formula: Any, arguments: dict[str, Any]) -> str | None:
+        """The formula for some arguments."""
+        for name, values in self.variants.items():
+            value = arguments.get(name)
+            if value.__class__ in (int, float) and value in values:
+                return values[value]
+        found: str | None = formula.text(arguments)
+        return found
+
+
+def _without_scalars(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """NumPy's scalars, which have no memory that C could read, as arrays."""
+    for x in inputs:
+        if isinstance(x, np.generic):
+            return tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in inputs)
+    return inputs
+
+
+def described(x: Any) -> Any:
+    """An array as the core's generators know tensors."""
+    if x.__class__ is not np.ndarray:
+        return x
+    return Strided(None, dtypes.from_numpy_dtype(x.dtype), Layout.contiguous(x.shape))
+
+
+def empty_like(shape: tuple[int, ...], dtype: Any, arrays: Sequence[Any]) -> Any:
+    """An uninitialised array in the memory order of the first array of its shape."""
+    for x in arrays:
+        if x.shape == shape:
+            if x.flags.c_contiguous:
+                break
+            strides = x.strides
+            if 0 in [s for s, n in zip(strides, shape, strict=True) if n > 1]:
+                continue
+            axes = sorted(range(x.ndim), key=lambda d: -strides[d])
+            made = empty(tuple([shape[d] for d in axes]), dtype)
+            return made.transpose(sorted(range(x.ndim), key=axes.__getitem__))
+    return empty(shape, dtype)
+
+
+# ---- sources -------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Spec:
+    """What a kernel is generated from, as :class:`flambeau.codegen.kernels.pointwise.Pointwise`."""
+
+    name: str
+    formula: str
+    inputs: tuple[Any, ...]
+    out: Any
+    floating: Any
+    integer: Any
+
+    @property
+    def tensors(self) -> list[Any]:
+        """The dtypes of the result and the arrays."""
+        return [self.out, *(x.dtype for x in self.inputs if x.dtype is not None)]
+
+    @property
+    def numbers(self) -> list[Any]:
+        """The inputs that are none."""
+        return [x for x in self.inputs if x.dtype is None]
+
+
+_HEAD: Final = '#include "pointwise.h"\n'
+
+
+@cache
+def library(spec: Spec) -> Library:
+    """The library of a kernel: ``run(engine, result, arrays..., numbers...)``."""
+    from flambeau.backend.generated import version
+
+    letters = "".join("d" if x.number in ("f32", "f64") else "i" for x in spec.numbers)
+    return Library(
+        f"pointwise-{spec.name}", {"run": f"Ip{'a' * len(spec.tensors)}{letters}"},
+        lambda: source(spec), f"{_HEAD}{version()}\n{_VERSION}\n{spec}")
+
+
+_VERSION: Final = 2
+"""Of :func:`source`: to be counted up when it writes another text."""
+
+
+def source(spec: Spec) -> str:
+    """The text of a kernel."""
+    from flambeau.backend.generated import C, Kernel, Scalars, Value
+
+    kernel = Kernel(C(), "block")
+    out = kernel.buffer("out", _seen(spec.out), True)
+    values: dict[str, Value] = {}
+    for x in spec.inputs:
+        if x.dtype is not None:
+            buffer = kernel.buffer(f"in_{x.name}", _seen(x.dtype))
+            values[x.name] = kernel.load(buffer, "i")
+        else:
+            values[x.name] = Value(x.number, (f"number_{x.name}",))
+    scalars = Scalars(kernel, spec.floating, spec.integer, values)
+    kernel.store(out, "i", _converted(kernel, spec.out, scalars.evaluate(spec.formula)))
+    dialect = kernel.dialect
+    assert isinstance(dialect, C)
+    pointers = [
+        f"  {text} = (void *)places[{o}];"
+        for o, text in enumerate(dialect.declarations(kernel.parameters))]
+    numbers = [
+        f"  const {dialect.type(x.number)} number_{x.name} = "
+        f"({dialect.type(x.number)})numbers[{k}].{_member(x)};"
+        for k, x in enumerate(spec.numbers)]
+    loop = [
+        "static void block(char *const *places, i64 n, const fb_number *numbers) {",
+        *pointers, *numbers, "  FB_INDEPENDENT", "  for (i64 i = 0; i < n; ++i) {",
+        *(f"    {line}" for line in kernel.lines), "  }", "}"]
+    text = dialect.assembled(list(kernel.functions.values()), "\n".join(loop))
+    task = HEAVY_TASK if kernel.functions else LIGHT_TASK
+    return f"{_HEAD}{text}\n{_entry(spec, task)}"
+
+
+def _converted(kernel: Any, out: Any, value: Any) -> Any:
+    """A value on its way to narrower elements: floats wrap as integers of 64 bits do, and are
+    rounded once."""
+    value = kernel.let(value, "y")
+    if value.register in ("f32", "f64") and out.category == 1 and out.itemsize < 8:
+        return kernel.cast(value, "i64")
+    if value.register == "f64" and out.name in HALVES:
+        return kernel.rounded_to_odd(value)
+    return value
+
+
+def _seen(what: Any) -> Any:
+    """The dtype in which a kernel sees elements."""
+    return dtypes.float32 if what.name in HALVES else what
+
+
+def _member(x: Any) -> str:
+    return "f" if x.number in ("f32", "f64") else "i"
+
+
+def _entry(spec: Spec, task: int) -> str:
+    """The function that is called, and what it tells the engine."""
+    tensors, numbers = spec.tensors, spec.numbers
+    codes = ", ".join(str(HALVES.get(t.name, 0)) for t in tensors)
+    sizes = ", ".join(str(t.itemsize) for t in tensors)
+    parameters = ["fb_engine engine", *(f"const array *x{o}" for o in range(len(tensors)))]
+    parameters += [f"{'f64' if _member(x) == 'f' else 'i64'} n{k}" for k, x in enumerate(numbers)]
+    given = ", ".join(f"{{.{_member(x)} = n{k}}}" for k, x in enumerate(numbers)) or "{0}"
+    arrays = ", ".join(f"x{o}" for o in range(len(tensors)))
+    return (
+        f"static const fb_kernel kernel = {{block, {len(tensors)}, {{{codes}}}, {{{sizes}}}, "
+        f"{task}}};\ni64 run({', '.join(parameters)}) {{\n"
+        f"  const array *const x[] = {{{arrays}}};\n"
+        f"  const fb_number numbers[] = {{{given}}};\n  return engine(&kernel, x, numbers);\n}}\n")
+
+
+def register(
+    table: NativeTable, inputs: int, names: Mapping[str, int], kinds: str = "biufV",
+    **settings: Any,
+) -> None:
+    """Kernels of ops by name, each from a number of elements on.
+
+    Args:
+        inputs: how many tensors or operands the ops take.
+    """
+    for name, at in names.items():
+        kernels = Pointwise(name, kinds, **settings)
+        fresh = {1: kernels.unary, 2: kernels.binary}.get(inputs, lambda: kernels.fresh)()  # noqa: B023
+        table.fresh_form(name, at=at, inputs=inputs)(fresh)
+        table.out_form(name, at=at, inputs=inputs)(kernels.out)
