@@ -9,8 +9,9 @@ from flambeau import dtypes
 from flambeau.autograd.grad_mode import is_grad_enabled
 from flambeau.loss_reduction import check_reduction, reduced, reduction_of
 from flambeau.ops.compare import where
+from flambeau.ops.layer_norm import wide
 from flambeau.ops.pointwise import exp
-from flambeau.ops.softmax import log_softmax, softmax
+from flambeau.ops.softmax import log_softmax
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
 from flambeau.tensor import Tensor
@@ -165,21 +166,31 @@ def nll_loss(
 
 
 # ---- cross entropy -----------------------------------------------------------------------------
+def _slope_samples(make: Make) -> Iterator[Sample]:
+    for shape, weight, reduction, smoothing in (
+            ((5, 4), None, "mean", 0.0),
+            ((2, 4, 3), make(4, low=0.5, requires_grad=False), "none", 0.1)):
+        x, samples = make(*shape), (shape[0], *shape[2:])
+        yield sample(
+            make(*samples if reduction == "none" else ()), x, wide(x).detach().logsumexp(1),
+            make(low=4, high=5), make.index(4, *samples), weight, 1, reduction, smoothing)
+
+
 @composite(
-    "class_cross_entropy_backward(Tensor grad, Tensor probability, Tensor total, Tensor target, "
-    "Tensor? weight, int ignore_index, str reduction, float label_smoothing) -> Tensor",
-    samples=lambda make: iter([
-        sample(make(), make(5, 4, low=0.1, high=0.4), make(low=4, high=5), make.index(4, 5), None,
-               -100, "mean", 0.0)]),
+    "class_cross_entropy_backward(Tensor grad, Tensor input, Tensor normalizer, Tensor total, "
+    "Tensor target, Tensor? weight, int ignore_index, str reduction, float label_smoothing) "
+    "-> Tensor",
+    samples=_slope_samples,
     **_INTERNAL,
 )
 def class_cross_entropy_backward(
-    grad: Tensor, probability: Tensor, total: Tensor, target: Tensor, weight: Tensor | None,
-    ignore_index: int, reduction: str, label_smoothing: float,
+    grad: Tensor, input: Tensor, normalizer: Tensor, total: Tensor, target: Tensor,
+    weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float,
 ) -> Any:
     """Probabilities less the (smoothed) classes, weighted."""
-    dim = _class_dim(probability)
-    classes = probability.shape[dim]
+    dim = _class_dim(input)
+    classes = input.shape[dim]
+    probability = exp(input - normalizer.unsqueeze(dim)).to(input.dtype)
     safe, weights = _targets(target, weight, classes, ignore_index, probability.dtype)
     hard = _per_sample(grad, weights * (1 - label_smoothing), total, reduction, dim)
     result = probability * hard
@@ -196,18 +207,18 @@ def class_cross_entropy_backward(
 
 def _cross_entropy_grad(
     g: Tensor, needs: Any, input: Tensor, target: Tensor, weight: Tensor | None,
-    probability: Tensor, total: Tensor, ignore_index: int, reduction: str, label_smoothing: float,
+    normalizer: Tensor, total: Tensor, ignore_index: int, reduction: str, label_smoothing: float,
 ) -> Any:
-    if is_grad_enabled():  # the saved probabilities do not lead back to the input
-        probability = softmax(input, _class_dim(input))
+    if is_grad_enabled():  # the saved normalizer does not lead back to the input
+        normalizer = wide(input).logsumexp(_class_dim(input))
     return class_cross_entropy_backward(
-        g, probability, total, target, weight, ignore_index, reduction, label_smoothing
+        g, input, normalizer, total, target, weight, ignore_index, reduction, label_smoothing
     ), None, None
 
 
 @composite(
     "class_cross_entropy(Tensor input, Tensor target, Tensor? weight, int ignore_index, "
-    "str reduction, float label_smoothing) -> (Tensor loss, Tensor probability, Tensor total)",
+    "str reduction, float label_smoothing) -> (Tensor loss, Tensor normalizer, Tensor total)",
     joint=_cross_entropy_grad,
     samples=lambda make: iter([
         sample(make(5, 4), make.index(4, 5), None, -100, "mean", 0.0),
@@ -219,7 +230,11 @@ def class_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
     label_smoothing: float,
 ) -> Any:
-    """Cross entropy of softmax(input) with classes, softmax itself, and the sum of the weights."""
+    """Cross entropy of softmax(input) with classes; with what the gradient needs.
+
+    That is the logarithm of every sample's sum of exponentials (single precision for halves), and
+    the sum of the weights.
+    """
     _check_target("cross_entropy", input, target, weight)
     dim = _class_dim(input)
     classes = input.shape[dim]
@@ -232,7 +247,7 @@ def class_cross_entropy(
             [-1 if d == dim else 1 for d in range(input.ndim)])
         smooth = where(target == ignore_index, 0.0, -(logarithms * row).sum(dim))
         loss = loss * (1 - label_smoothing) + smooth * (label_smoothing / classes)
-    return _put_together(loss, total, reduction), exp(logarithms), total
+    return _put_together(loss, total, reduction), wide(input).logsumexp(dim), total
 
 
 def _soft_cross_entropy(

@@ -128,13 +128,12 @@ def _cross_entropy(
     n, count = rows.shape
     classes, used = _classes(target, count, ignore_index)
     weights = _weights(classes, used, weight, input.dtype)
-    shifted = np.subtract(rows, _maximum(rows, 1, None, None, True))
+    most = _maximum(rows, 1, None, None, True)
+    shifted = np.subtract(rows, most)
     picked = shifted[_range(n), classes]
     smooth = _smooth(shifted, weight) if label_smoothing else None
     np.exp(shifted, shifted)
-    whole = sum_along(shifted, 1)
-    np.divide(shifted, whole, shifted)
-    logarithm = np.log(whole[:, 0])
+    logarithm = np.log(sum_along(shifted, 1)[:, 0])
     loss = logarithm - picked
     if weights is not None:
         loss = np.where(weights == 0, 0, loss * weights)
@@ -145,7 +144,7 @@ def _cross_entropy(
         loss = loss * (1 - label_smoothing) + spread * (label_smoothing / count)
     total = input.dtype.type(n) if weights is None else weights.sum()
     result = _put_together(loss, weights, total, reduction, target.shape)
-    return result, _as_input(shifted, input.shape), total
+    return result, np.add(logarithm, most[:, 0]).reshape(target.shape), total
 
 
 def _smooth(shifted: Any, weight: Any) -> Any:
@@ -154,19 +153,21 @@ def _smooth(shifted: Any, weight: Any) -> Any:
 
 
 def _cross_entropy_backward(
-    grad: Any, probability: Any, total: Any, target: Any, weight: Any, ignore_index: int,
-    reduction: str, label_smoothing: float,
+    grad: Any, input: Any, normalizer: Any, total: Any, target: Any, weight: Any,
+    ignore_index: int, reduction: str, label_smoothing: float,
 ) -> Any:
-    if label_smoothing or not _fits(probability, target, weight) or (
-        grad.dtype != probability.dtype
+    if label_smoothing or not _fits(input, target, weight) or grad.dtype != input.dtype or (
+        normalizer.shape != target.shape
     ):
         return NotImplemented
-    rows = _rows(probability)
+    rows = _rows(input)
     classes, used = _classes(target, rows.shape[1], ignore_index)
     scale = _scale(grad, total, _weights(classes, used, weight, grad.dtype), reduction)
-    result = np.multiply(rows, scale[:, None] if scale.ndim else scale)
+    result = np.subtract(rows, normalizer.reshape(-1, 1))
+    np.exp(result, result)
+    np.multiply(result, scale[:, None] if scale.ndim else scale, result)
     result[_range(len(rows)), classes] -= scale
-    return _as_input(result, probability.shape)
+    return _as_input(result, input.shape)
 
 
 override(kernels, {

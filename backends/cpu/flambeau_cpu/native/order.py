@@ -13,9 +13,9 @@ CODES: Final = {"f": 0, "d": 1, "e": 2, "E": 3}
 
 
 def dense(x: Any) -> Any:
-    """The array itself if it is row-major, else a row-major copy."""
+    """The array itself if it is row-major, else a row-major copy; an array of a NumPy scalar."""
     if x.flags.c_contiguous:
-        return x
+        return x if x.ndim else np.asarray(x)
     result = empty(x.shape, x.dtype)
     np.copyto(result, x)
     return result

@@ -82,18 +82,19 @@ def _cross_entropy_steps(weighted: bool, smoothed: bool) -> tuple[Step, ...]:
     else:
         steps += (StoreRow("loss", "plain"),)
     return (*steps, StoreRow("weights", "sample_weight"),
-            Store((("y", "exp(x - most) / sum_exp"),)))
+            StoreRow("normalizer", "most + logarithm"))
 
 
 def _cross_entropy_slopes(weighted: bool, smoothed: bool, mean: bool) -> tuple[Step, ...]:
-    slope = "x * hard - (i == target ? hard : 0.0)"
+    p = "exp(x - normalizer)"
+    slope = f"{p} * hard - (i == target ? hard : 0.0)"
     steps: tuple[Step, ...] = (
         *_class_steps(weighted, False), *_scale_steps(mean, " * kept" if smoothed else ""))
     if smoothed:
         steps += (Let("soft", "is_used ? part * slope : 0.0"),)
         if weighted:
             steps += (Reduce((("row_weight", "weight", "sum"),)),)
-        even = "x * row_weight - weight" if weighted else "x * classes - 1"
+        even = f"{p} * row_weight - weight" if weighted else f"{p} * classes - 1"
         slope += f" + soft * ({even})"
     return (*steps, Store((("y", slope),)))
 
@@ -168,7 +169,7 @@ class ClassLosses:
         self, input: Strided, target: Strided, weight: Strided | None, ignore_index: int,
         reduction: str, label_smoothing: float,
     ) -> Any:
-        """The loss, the probabilities, and the sum of the weights."""
+        """The loss, the logarithms of the sums of exponentials, and the sum of the weights."""
         steps = _cross_entropy_steps(weight is not None, bool(label_smoothing))
         found = self.forward("cross_entropy", input, target, weight, ignore_index, reduction,
                              _smoothing(input, label_smoothing), steps)
@@ -178,8 +179,7 @@ class ClassLosses:
         self, name: str, x: Strided, target: Strided, weight: Strided | None, ignore_index: int,
         reduction: str, numbers: tuple[float, ...], steps: tuple[Step, ...],
     ) -> tuple[Strided, ...] | None:
-        """Loss, sum of the weights, and results of the input's shape; None for what does not
-        fit."""
+        """Loss, sum of the weights, and other results per sample; None for what does not fit."""
         floating = floating_of(x)
         if floating is None or not x.layout.numel:
             return None
@@ -210,37 +210,39 @@ class ClassLosses:
         out = Layout.contiguous(tuple(shape))
         steps = (*_class_steps(weight is not None, False), *_scale_steps(reduction == "mean"),
                  Store((("y", "i == target ? -hard : 0.0"),)))
-        return self.backward("nll", grad, total, target, weight, None, out, ignore_index,
+        return self.backward("nll", grad, total, target, weight, (), out, ignore_index,
                              reduction, (), steps)
 
     def cross_entropy_backward(
-        self, grad: Strided, probability: Strided, total: Strided, target: Strided,
+        self, grad: Strided, input: Strided, normalizer: Strided, total: Strided, target: Strided,
         weight: Strided | None, ignore_index: int, reduction: str, label_smoothing: float,
     ) -> Any:
         """The gradient for the input."""
+        if normalizer.shape != target.shape or normalizer.dtype is not wide(input.dtype):
+            return NotImplemented
         steps = _cross_entropy_slopes(
             weight is not None, bool(label_smoothing), reduction == "mean")
         return self.backward(
-            "cross_entropy", grad, total, target, weight, probability, like(probability.layout),
-            ignore_index, reduction, _smoothing(probability, label_smoothing), steps)
+            "cross_entropy", grad, total, target, weight, (input, normalizer),
+            like(input.layout), ignore_index, reduction, _smoothing(input, label_smoothing), steps)
 
     def backward(
         self, name: str, grad: Strided, total: Strided, target: Strided, weight: Strided | None,
-        x: Strided | None, out: Layout, ignore_index: int, reduction: str,
+        scores: tuple[Strided, ...], out: Layout, ignore_index: int, reduction: str,
         numbers: tuple[float, ...], steps: tuple[Step, ...],
     ) -> Any:
-        """The gradient for the input."""
+        """The gradient for the input; ``scores`` are input and normalizer, or nothing."""
         floating = floating_of(grad)
         if floating is None or not out.numel or any(
-                t is not None and t.dtype is not grad.dtype for t in (total, x)):
+                t.dtype is not grad.dtype for t in (total, *scores[:1])):
             return NotImplemented
         at = Samples(tuple(out.shape))
         if not at.fit(target, weight, grad.dtype) or grad.shape not in ((), at.samples):
             return NotImplemented
         return self.rows.run(
             f"class_{name}_backward", (weight is None, reduction, len(numbers), out.shape),
-            given(grad, total, target, x, weight), (ignore_index, at.classes, *numbers),
-            lambda: _backward(at, grad, total, target, weight, x, out, len(numbers), steps,
+            given(grad, total, target, *scores, weight), (ignore_index, at.classes, *numbers),
+            lambda: _backward(at, grad, total, target, weight, scores, out, len(numbers), steps,
                               floating))[0]
 
 
@@ -268,10 +270,9 @@ def _forward(
     count = len(parts)
     parts += [at.per_sample("loss", count, rows), at.per_sample("weights", count + 1, rows)]
     results = [(x.dtype if is_whole else wide(x.dtype), rows), (wide(x.dtype), rows)]
-    if any(isinstance(step, Store) for step in steps):
-        out = like(x.layout)
-        parts.append(at.whole("y", count + 2, out))
-        results.append((x.dtype, out))
+    if any(isinstance(step, StoreRow) and step.operand == "normalizer" for step in steps):
+        parts.append(at.per_sample("normalizer", count + 2, rows))
+        results.append((wide(x.dtype), rows))
     return Work(
         parts, at.samples, (at.classes,), steps, results,
         (("code", "i32"), *_numbers(floating, smoothed)), written=(2,),
@@ -295,12 +296,14 @@ def _totals(weights: Strided, reduction: str, what: dtype, floating: Register) -
 
 def _backward(
     at: Samples, grad: Strided, total: Strided, target: Strided, weight: Strided | None,
-    x: Strided | None, out: Layout, smoothed: int, steps: tuple[Step, ...], floating: Register,
+    scores: tuple[Strided, ...], out: Layout, smoothed: int, steps: tuple[Step, ...],
+    floating: Register,
 ) -> Work:
     parts = [at.per_sample("grad", 0, grad.layout), at.per_sample("total", 1, total.layout),
              at.per_sample("target", 2, target.layout)]
-    if x is not None:
-        parts.append(at.whole("x", 3, x.layout))
+    if scores:
+        x, normalizer = scores
+        parts += [at.whole("x", 3, x.layout), at.per_sample("normalizer", 4, normalizer.layout)]
     if weight is not None:
         parts.append(at.per_class("weight", len(parts), weight.layout))
     parts.insert(0, at.whole("y", len(parts), out))

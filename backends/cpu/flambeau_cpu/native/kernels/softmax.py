@@ -15,7 +15,7 @@ _c = Library("softmax", {"fb_softmax": "Iaaiii", "fb_softmax_backward": "Iaaaiii
 
 def _forward(x: Any, dim: int, is_log: int) -> Any:
     c, code = _c(), CODES.get(x.dtype.char)
-    if c is None or code is None:
+    if c is None or code is None or not x.ndim:
         return NotImplemented
     out = empty(x.shape, x.dtype)
     if c.fb_softmax(out, x, dim, is_log, code):
@@ -32,7 +32,8 @@ def _forward(x: Any, dim: int, is_log: int) -> Any:
 
 def _backward(grad: Any, output: Any, dim: int, is_log: int) -> Any:
     c, code = _c(), CODES.get(output.dtype.char)
-    if c is None or code is None or grad.dtype != output.dtype or grad.shape != output.shape:
+    if c is None or code is None or grad.dtype != output.dtype or grad.shape != output.shape or (
+            not output.ndim):
         return NotImplemented
     out = empty(output.shape, output.dtype)
     if c.fb_softmax_backward(out, grad, output, dim, is_log, code):
