@@ -80,6 +80,7 @@ from flambeau.ops.dropout import plain_dropout_ as dropout_
 from flambeau.ops.dropout import plain_feature_alpha_dropout as feature_alpha_dropout
 from flambeau.ops.dropout import plain_feature_alpha_dropout_ as feature_alpha_dropout_
 from flambeau.ops.einsum import einsum
+from flambeau.ops.factorize import lu
 from flambeau.ops.facts import (
     UntypedStorage,
     get_device,
@@ -106,6 +107,7 @@ from flambeau.ops.grid import (
 )
 from flambeau.ops.join import concat
 from flambeau.ops.join import concat as concatenate
+from flambeau.ops.matrix_exp import pca_lowrank, svd_lowrank
 from flambeau.ops.memory import clone, detach, detach_, detach_copy, resize_as_, zero_
 from flambeau.ops.products import chain_matmul
 from flambeau.ops.random import (

@@ -1,5 +1,6 @@
 """Linear algebra: the ops whose namespace is ``linalg``."""
 
+from flambeau.matrices import LinAlgError as LinAlgError
 from flambeau.registry import OPS
 
 # Where PyTorch has two ops of one name, the one of this namespace is registered as linalg_NAME.

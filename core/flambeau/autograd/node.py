@@ -180,17 +180,18 @@ class OpNode(Node):
             if storage is not None and storage.version != version:
                 self._complain(value, version)
             if value._extra is SAVED_OUTPUT:
-                values[i] = self._as_output(value)
+                values[i] = self._as_output(value, saved_slots(self.op)[i].position)
         return values
 
-    def _as_output(self, alias: Tensor) -> Tensor:
+    def _as_output(self, alias: Tensor, position: int = 0) -> Tensor:
         """A saved output, connected to this node again when the backward is itself recorded."""
         from flambeau.tensor import alias_of
 
         if not MODE.enabled:
             return alias
         out = alias_of(alias)
-        out._fn, out._requires_grad = self, True
+        several = len(self.op.differentiable_outputs) > 1
+        out._fn, out._requires_grad = OutputOf.make(self, position, out) if several else self, True
         return out
 
     def _complain(self, value: Tensor, version: int) -> None:

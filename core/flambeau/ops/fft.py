@@ -69,7 +69,7 @@ def _back(make: Make) -> Iterator[Sample]:
     yield sample(make(4, 1), [1], ALL, 1)
 
 
-fft_complex = primitive(
+fft_complex: Any = primitive(
     "fft_complex(Tensor self, int[] dim, int scale, bool forward) -> Tensor",
     doc="The transform of complex numbers over some dimensions.",
     rule=_complex_rule, dtypes="complex", namespaces=("_internal",), is_required=False,

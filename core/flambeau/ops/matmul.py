@@ -274,7 +274,7 @@ def matrix_power(self: Tensor, n: int) -> Tensor:
         from flambeau.ops.create import eye
 
         one: Tensor = eye(rows, dtype=self.dtype, device=self.device).expand(self.shape).clone()
-        return one
+        return one if not self.requires_grad else one + self.tril(-rows)  # its gradient is 0
     return _repeated_squares(self, n)
 
 
