@@ -26,6 +26,9 @@ _HUGE: Final = 1 << 22  # bytes from which on huge pages are asked for
 _PRIVATE: Final[dict[str, int]] = (  # else a forked child would write into its parent's blocks
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {})
 _CLASSES_TRIED: Final = 3  # a block may be a third larger than what is asked for
+_SIZES_KNOWN: Final = 4096  # numbers of bytes whose classes are remembered
+_BYTE: Final = np.dtype(np.uint8)
+_new: Final = np.ndarray.__new__
 
 
 class Lease(np.ndarray[Any, Any]):
@@ -60,41 +63,44 @@ class Pool:
         self.limit = limit
         self.statistics = Statistics()
         self._free: OrderedDict[int, deque[Any]] = OrderedDict()
+        self._classes: dict[int, tuple[int, ...]] = {}
         self._lock = threading.RLock()  # a collection within `take` may give back
 
     def lease(self, nbytes: int) -> Lease:
         """Uninitialised bytes, aligned to a page.
 
+        Written without calls, because kernels of 20 us wait for it.
+
         Raises:
             OutOfMemoryError: if the system has none.
         """
-        size = size_class(nbytes)
-        block = self._take(size)
-        if block is None:
-            block = self._map(size)
-        return np.ndarray.__new__(Lease, (len(block),), np.uint8, block)
-
-    def _take(self, size: int) -> Any:
-        """A kept block of this class, or of one a little larger."""
+        sizes = self._classes.get(nbytes) or self._classes_for(nbytes)
+        stats, find = self.statistics, self._free.get
         with self._lock:
-            stats = self.statistics
             stats.allocations += 1
-            wanted = size
-            for _ in range(_CLASSES_TRIED):
-                found = self._free.get(wanted)
+            for size in sizes:
+                found = find(size)
                 if found:
+                    block = found.pop()
                     stats.reused += 1
-                    stats.cached -= wanted
-                    self._count_used(wanted)
-                    return found.pop()
-                wanted = size_class(wanted + 1)
-            self._count_used(size)
-            return None
+                    stats.cached -= size
+                    break
+            else:
+                block, size = None, sizes[0]
+            stats.in_use = used = stats.in_use + size
+            if used > stats.peak:
+                stats.peak = used
+        return _new(Lease, (size,), _BYTE, self._map(size) if block is None else block)
 
-    def _count_used(self, size: int) -> None:
-        stats = self.statistics
-        stats.in_use += size
-        stats.peak = max(stats.peak, stats.in_use)
+    def _classes_for(self, nbytes: int) -> tuple[int, ...]:
+        """The class of a size, and those a little larger."""
+        sizes = [size_class(nbytes)]
+        while len(sizes) < _CLASSES_TRIED:
+            sizes.append(size_class(sizes[-1] + 1))
+        if len(self._classes) >= _SIZES_KNOWN:
+            self._classes.clear()
+        self._classes[nbytes] = found = tuple(sizes)
+        return found
 
     def _map(self, size: int) -> Any:
         for attempt in range(2):
@@ -118,19 +124,23 @@ class Pool:
         with self._lock:
             stats = self.statistics
             stats.in_use -= size
-            self._free.setdefault(size, deque()).append(block)
+            found = self._free.get(size)
+            if found is None:
+                found = self._free[size] = deque()
+            found.append(block)
             self._free.move_to_end(size)
-            stats.cached += size
-            while stats.cached > self.limit:
-                self._drop_oldest()
+            stats.cached = cached = stats.cached + size
+            if cached > self.limit:
+                self._shrink()
 
-    def _drop_oldest(self) -> None:
-        size, blocks = next(iter(self._free.items()))
-        if blocks:
-            blocks.popleft()
-            self.statistics.cached -= size
-        if not blocks:
-            del self._free[size]
+    def _shrink(self) -> None:
+        while self.statistics.cached > self.limit:
+            size, blocks = next(iter(self._free.items()))
+            if blocks:
+                blocks.popleft()
+                self.statistics.cached -= size
+            if not blocks:
+                del self._free[size]
 
     def counts(self) -> dict[str, int]:
         """The statistics by name; ``allocated`` and ``reserved`` are bytes."""
@@ -170,6 +180,8 @@ def _limit() -> int:
 
 
 POOL: Final = Pool(_limit())
+_lease: Final = POOL.lease
+_array: Final = np.ndarray
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
@@ -177,4 +189,4 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     nbytes = prod(shape) * dtype.itemsize
     if nbytes < SMALLEST:
         return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, POOL.lease(nbytes))
+    return _array(shape, dtype, _lease(nbytes))
