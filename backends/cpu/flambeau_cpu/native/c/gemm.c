@@ -3,6 +3,7 @@
 
 #define FB_DIMS 64           /* NumPy's most dimensions */
 #define FB_TASK (1 << 20)    /* multiply-adds that are worth a task */
+#define FB_ROW_TASK (1 << 17) /* the same for one row, where memory is the limit */
 #define FB_RUN 2             /* panels of B that a task packs */
 #define FB_PARTIAL (1 << 22) /* most elements of partial sums */
 #define FB_FEW 4             /* panels of A, so few that B is not packed for them */

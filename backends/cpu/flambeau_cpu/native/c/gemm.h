@@ -15,6 +15,11 @@
      are in elements, so a transposed or sliced matrix needs no copy.  kind is the code of the dtype
      of `from` (half.h): REAL's own, or one of 16 bits, packed as single precision.
 
+   fb_row_REAL(columns, k, a, ap, b, bp, c, add)
+     One row of at most fb_row_most_REAL elements; nothing beyond them is read.
+   fb_turned_row_REAL(columns, k, a, ap, b, bj, c, add)
+     One row where B[p, j] is b[j * bj + p]; B is transposed in registers.
+
    Every element is summed in one order: blocks of FB_KC along k, each a chain of fma from zero in
    the order of p, then the blocks' sums added in order.  A caller that gives k <= FB_KC at a time
    with add = 0 for the first block therefore has results that depend neither on the shape of the
@@ -25,12 +30,13 @@
 
 #define FB_KC 384
 
-#if defined(__AVX512F__)
+#if defined(__FMA__)
 #include <immintrin.h>
+#endif
+#if defined(__AVX512F__)
 #define FB_VECTOR 64
 #define FB_MR 14 /* 28 sums, 2 vectors of B, 32 registers */
 #elif defined(__AVX2__) && defined(__FMA__)
-#include <immintrin.h>
 #define FB_VECTOR 32
 #define FB_MR 6
 #elif defined(__aarch64__)

@@ -27,6 +27,7 @@ typedef struct {
   i64 row_panels, column_panels; /* of a matrix */
   i64 tall, wide;                /* panels of a tile */
   i64 row_tiles, column_tiles, blocks, groups;
+  int is_row;                    /* in place */
   int packs_a;                   /* beforehand */
   int packs_b, shares_b;         /* at all; beforehand, for several tiles */
   REAL *packed_a, *packed_b, *partial;
@@ -47,7 +48,7 @@ static void FB_NAME(fb_divide)(PRODUCT *g, i64 wanted) {
   const i64 most = FB_NAME(fb_room) / (g->rows * fb_max(1, fb_min(g->k, FB_KC)));
   const i64 lines = fb_ceil(g->row_panels, fb_max(1, fb_min(most, 16)));
   g->tall = fb_ceil(g->row_panels, lines);
-  g->wide = fb_ceil(g->column_panels, fb_ceil(g->column_panels, 16));
+  g->wide = fb_ceil(g->column_panels, fb_ceil(g->column_panels, g->is_row ? 64 : 16));
   if (g->kind >= OF_F16) {
     g->tall = fb_min(g->tall, fb_max(1, 128 / g->rows));
     g->wide = fb_min(g->wide, fb_max(1, 128 / NR));
@@ -56,9 +57,10 @@ static void FB_NAME(fb_divide)(PRODUCT *g, i64 wanted) {
     g->row_tiles = fb_ceil(g->row_panels, g->tall);
     g->column_tiles = fb_ceil(g->column_panels, g->wide);
     if (g->row_tiles * g->column_tiles * g->matrices >= wanted) return;
+    const i64 least = g->is_row && g->bj == 1 ? 16 : 1; /* whole pages of rows */
     if (g->tall > 1 && (g->tall * g->rows * 4 >= g->wide * NR || g->wide == 1))
       g->tall = fb_ceil(g->tall, 2);
-    else if (g->wide > 1) g->wide = fb_ceil(g->wide, 2);
+    else if (g->wide > least) g->wide = fb_ceil(g->wide, 2);
     else return;
   }
 }
@@ -71,8 +73,9 @@ static i64 FB_NAME(fb_plan)(PRODUCT *g) {
   g->blocks = fb_max(1, fb_ceil(g->k, FB_KC));
   g->groups = 1;
   g->packs_a = g->packs_b = g->shares_b = 0;
+  g->is_row = g->m == 1 && g->kind < OF_F16 && (g->bj == 1 || g->bp == 1);
   if (!g->m || !g->n || !g->matrices) return 0;
-  const i64 work = g->m * g->n * g->k * g->matrices / FB_TASK;
+  const i64 work = g->m * g->n * g->k * g->matrices / (g->is_row ? FB_ROW_TASK : FB_TASK);
   const i64 wanted = fb_max(1, fb_min(work, 64));
   FB_NAME(fb_divide)(g, wanted);
   const i64 tiles = g->row_tiles * g->column_tiles * g->matrices;
@@ -194,6 +197,16 @@ static void FB_NAME(fb_multiply)(void *context, i64 i) {
     else if (g->groups > 1) {
       pitch = g->n;
       c = g->partial + ((index * g->blocks + block) * g->m + first) * pitch;
+    }
+    if (g->is_row) {
+      const i64 columns = fb_min(end * NR, g->n) - left * NR;
+      const REAL *a = (const REAL *)x.a + p * g->ap;
+      const REAL *b = (const REAL *)x.b + p * g->bp + left * NR * g->bj;
+      if (g->bj == 1) FB_NAME(fb_row)(columns, k, a, g->ap, b, g->bp, c + left * NR, adds);
+      else FB_NAME(fb_turned_row)(columns, k, a, g->ap, b, g->bj, c + left * NR, adds);
+      if (block == g->blocks - 1 && g->groups == 1)
+        FB_NAME(fb_finish)(g, &x, 0, left * NR, 1, columns, c + left * NR, pitch);
+      continue;
     }
     for (i64 j = left; j < end; ++j) {
       const i64 columns = fb_min(NR, g->n - j * NR), width = FB_NAME(fb_width)(columns);

@@ -178,6 +178,63 @@ static void FB_NAME(fb_pack)(
     for (i64 p = 0; p < k; ++p)
       for (i64 i = count; i < width; ++i) to[p * width + i] = 0;
 }
+/* ---- one row ---- */
+/* Four rows of B are read side by side, from end to end; the sums lie in the first level of cache. */
+enum { FB_NAME(fb_row_most) = 128 * LANES };
+static void FB_NAME(fb_row)(
+    i64 columns, i64 k, const REAL *a, i64 ap, const REAL *b, i64 bp, REAL *c, int add) {
+  REAL sum[FB_NAME(fb_row_most)] __attribute__((aligned(64)));
+  memset(sum, 0, columns * sizeof(REAL));
+  const i64 whole = columns / LANES * LANES, along = k / 4 * 4;
+  for (i64 p = 0; p < along; p += 4) {
+    const REAL *row = b + p * bp;
+    const REAL x[4] = {a[p * ap], a[(p + 1) * ap], a[(p + 2) * ap], a[(p + 3) * ap]};
+    VEC wide[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) wide[i] = x[i] - (VEC){0};
+    for (i64 j = 0; j < whole; j += LANES) {
+      VEC y = *(VEC *)(sum + j);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i)
+        y = FB_NAME(fb_fma)(wide[i], *(const LOOSE *)(row + i * bp + j), y);
+      *(VEC *)(sum + j) = y;
+    }
+    for (i64 j = whole; j < columns; ++j)
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) sum[j] = FB_FMA1(x[i], row[i * bp + j], sum[j]);
+  }
+  for (i64 p = along; p < k; ++p)
+    for (i64 j = 0; j < columns; ++j) sum[j] = FB_FMA1(a[p * ap], b[p * bp + j], sum[j]);
+  for (i64 j = 0; j < columns; ++j) c[j] = add ? c[j] + sum[j] : sum[j];
+}
+
+/* Two vectors of columns are turned, a few lines at a time, into the first level of cache. */
+static void FB_NAME(fb_turned_row)(
+    i64 columns, i64 k, const REAL *a, i64 ap, const REAL *b, i64 bj, REAL *c, int add) {
+  enum { STEP = 4 * LINE };
+  VEC turned[STEP][2];
+  memset(turned, 0, sizeof turned);
+  for (i64 j = 0; j < columns; j += 2 * LANES) {
+    const i64 some = fb_min(2 * LANES, columns - j);
+    VEC sum[2] = {{0}, {0}};
+    for (i64 p = 0; p < k; p += STEP) {
+      const i64 steps = fb_min(STEP, k - p);
+      for (i64 q = 0; q < some; ++q) /* so many rows are more than processors foresee */
+        for (i64 next = p + STEP; next < p + 2 * STEP; next += LINE)
+          __builtin_prefetch(b + (j + q) * bj + next);
+      FB_NAME(fb_pack_plain)((REAL *)turned, 2 * LANES, b + j * bj + p, some, steps, bj, 1);
+      for (i64 q = 0; q < steps; ++q) {
+        const VEC x = a[(p + q) * ap] - (VEC){0};
+        sum[0] = FB_NAME(fb_fma)(x, turned[q][0], sum[0]);
+        sum[1] = FB_NAME(fb_fma)(x, turned[q][1], sum[1]);
+      }
+    }
+    for (i64 q = 0; q < some; ++q) {
+      const REAL y = ((REAL *)sum)[q];
+      c[j + q] = add ? c[j + q] + y : y;
+    }
+  }
+}
 #undef QUAD
 #undef LOOSE_QUAD
 #undef SIDE
