@@ -125,7 +125,8 @@ def layer_norm_grads(
     dx = empty(input.shape, input.dtype)
     sums = empty((2, len(plan), width), input.dtype)
     row = 4 * width
-    run(plan, (input, grad, dx, mean, var), (row, row, row, 4, 4), tuple(sums), (scale, scale))  # the shift is asked for, not read
+    run(plan, (input, grad, dx, mean, var), (row, row, row, 4, 4), tuple(sums),
+        (scale, scale))  # a shift is asked for, but not read
     dw, db = np.add.reduce(sums, 1)
     return (dx if for_input else None, dw.reshape(shape) if for_weight else None,
             db.reshape(shape) if for_bias else None)
