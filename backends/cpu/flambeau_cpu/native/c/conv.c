@@ -38,10 +38,14 @@ MIXES(f64, LOW2, HIGH2)
 #define T f32
 #include "conv_tile.h"
 #include "conv_sum.h"
+#include "conv_winograd.h"
+#include "conv_run.h"
 #include "conv_weight.h"
 #undef T
 #define T f64
 #include "conv_tile.h"
 #include "conv_sum.h"
+#include "conv_winograd.h"
+#include "conv_run.h"
 #include "conv_weight.h"
 #undef T

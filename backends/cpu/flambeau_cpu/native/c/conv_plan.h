@@ -27,6 +27,7 @@ typedef struct {
   i64 *shift, *plane, *rest;
 } axis;
 
+static inline f64 fb_smaller(f64 a, f64 b) { return a < b ? a : b; }
 static i64 floor_div(i64 a, i64 b) { return a / b - (a % b < 0); }
 
 /* Completes an axis from its taps. */
@@ -142,7 +143,7 @@ static inline i64 panel_at(panels p, i64 i) {
 }
 
 /* Memory that a thread keeps for its next task; what is larger than KEPT is freed at once. */
-#define KEPT ((i64)1 << 25)
+#define KEPT ((i64)1 << 26)
 typedef struct {
   char *data;
   i64 size;
@@ -211,7 +212,8 @@ static i64 *make_axis(axis *a, const settings *s, const array *y, const array *x
   } else {
     *(back ? &a->div : &a->step) = stride;
   }
-  for (i64 t = 0; t < taps; ++t) {
+  for (i64 k = 0; k < taps; ++k) { /* in the order of the places: memory is read forward */
+    const i64 t = back ? taps - 1 - k : k;
     i64 at = back ? padding - t * dilation : t * dilation - padding;
     if (phase >= 0) {
       if ((phase + at) % stride) continue;

@@ -7,6 +7,8 @@
 #define PANELS 10         /* of the weight, at most, for a task */
 #define ENOUGH_TASKS 16
 #define WORK (1 << 20)    /* multiply-adds that are worth a task */
+#define FLAT_COPY 0.3     /* operations on vectors that copying an element is worth */
+#define TURNED_COPY 1.2   /* that copying and turning it is worth */
 
 /* The sizes and strides of a convolution; strides are in elements. */
 typedef struct {
@@ -37,15 +39,11 @@ typedef struct {
   i64 per_task, ranges; /* panels of a task, ranges of them */
   i64 vectors;
   const L(tile) *tiles;
-  T *packed;
+  T *packed, *turned;
+  i64 plane; /* of a channel, turned */
 } L(sum);
 
 /* ---- the weight ---- */
-typedef struct {
-  const L(sum) *s;
-  i64 first;
-} L(pack_part);
-
 /* Task i packs panel i of all panels of all groups of all parts: w[m, c, t] to [c, t][m]. */
 static void L(pack)(void *context, i64 i) {
   const L(sum) *s = context;
@@ -201,15 +199,6 @@ static void L(flat_task)(const L(sum) *s, const part *p, i64 g, i64 range, i64 g
 }
 
 /* ---- vectors along images ---- */
-/* The inputs along an axis that some outputs meet. */
-static void L(met)(const axis *a, i64 from, i64 count, i64 *lo, i64 *hi) {
-  i64 least = INT64_MAX, most = INT64_MIN;
-  for (i64 t = 0; t < a->taps; ++t)
-    least = fb_min(least, a->at[t]), most = fb_max(most, a->at[t]);
-  *lo = fb_min(fb_max(-floor_div(-(from * a->step + least), a->div), 0), a->in);
-  *hi = fb_max(fb_min(floor_div((from + count - 1) * a->step + most, a->div) + 1, a->in), *lo);
-}
-
 /* A box of positions of x or y, stored as [channel][position][image]. */
 typedef struct {
   i64 from[3], count[3], positions;
@@ -265,31 +254,71 @@ static i64 L(met_places)(const axis *a, const i64 *o, const L(box) *b, i64 lanes
   return count;
 }
 
+static L(box) L(whole_box)(const axis *a, int is_x) {
+  const i64 from[3] = {0}, to[3] = {is_x ? a[0].in : a[0].out, is_x ? a[1].in : a[1].out,
+                                    is_x ? a[2].in : a[2].out};
+  return L(box_of)(from, to);
+}
+
+/* An array turned so that images are innermost: [group of images][channel][position][image]. */
+typedef struct {
+  T *to;
+  const T *from;
+  i64 sn, sc, ss[3];
+  L(box) box;
+  i64 channels, images, lanes, plane, blocks;
+  int is_back; /* from there to the array */
+} L(turning);
+#define TURNED 16 /* channels that are turned at a time */
+
+static L(turning) L(turning_of)(const T *from, i64 sn, i64 sc, const axis *a, int is_x,
+                                i64 channels, i64 images, i64 lanes) {
+  L(turning) t = {.from = from, .sn = sn, .sc = sc, .box = L(whole_box)(a, is_x),
+                  .channels = channels, .images = images, .lanes = lanes,
+                  .blocks = fb_ceil(channels, TURNED)};
+  for (int d = 0; d < 3; ++d) t.ss[d] = is_x ? a[d].xs : a[d].ys;
+  t.plane = (fb_ceil(t.box.positions * lanes, 16) | 1) * 16; /* not all in one set of a cache */
+  return t;
+}
+static i64 L(turned_size)(const L(turning) *t) {
+  return fb_ceil(t->images, t->lanes) * t->channels * t->plane;
+}
+
+/* Task i: some channels of a group of images. */
+static void L(turn_task)(void *context, i64 i) {
+  const L(turning) *t = context;
+  const i64 group = i / t->blocks, c = i % t->blocks * TURNED, n0 = group * t->lanes;
+  const i64 channels = fb_min(TURNED, t->channels - c), images = fb_min(t->lanes, t->images - n0);
+  T *to = t->to + (group * t->channels + c) * t->plane;
+  if (images < t->lanes && !t->is_back) memset(to, 0, channels * t->plane * sizeof(T));
+  L(move_box)(to, t->plane, t->lanes, (T *)t->from + n0 * t->sn + c * t->sc, t->sn, t->sc, t->ss,
+              &t->box, channels, images, !t->is_back);
+}
+static void L(turn_all)(L(turning) *t, T *to) {
+  t->to = to;
+  fb_parallel(L(turn_task), t, t->blocks * fb_ceil(t->images, t->lanes));
+}
+
 static void L(image_task)(const L(sum) *s, const part *p, i64 g, i64 range, i64 group, i64 cut) {
   const frame *f = &s->f;
   const axis *a = p->a;
   const int along = cut_axis(a);
   const i64 lanes = s->vectors * W, n0 = group * lanes, images = fb_min(lanes, f->images - n0);
-  i64 from[3] = {0}, to[3] = {a[0].out, a[1].out, a[2].out}, lo[3], hi[3];
+  i64 from[3] = {0}, to[3] = {a[0].out, a[1].out, a[2].out};
   from[along] = cut * p->cut.count;
   to[along] = fb_min(from[along] + p->cut.count, a[along].out);
-  for (int d = 0; d < 3; ++d) L(met)(a + d, from[d], to[d] - from[d], lo + d, hi + d);
-  const L(box) in = L(box_of)(lo, hi), out = L(box_of)(from, to);
+  const L(box) in = L(whole_box)(a, 1), out = L(box_of)(from, to);
   const i64 first = range * s->per_task, last = fb_min(first + s->per_task, s->high.count);
   const i64 m0 = panel_at(s->high, first), rows = panel_at(s->high, last) - m0;
-  const i64 chunk = p->chunk, plane = (in.positions * lanes / 16 | 1) * 16 + 16;
-  const i64 ld = (out.positions * lanes / 16 | 1) * 16 + 16;
-  char *memory = take_room(&task_room, (rows * ld + chunk * plane) * sizeof(T) +
-                                           (chunk + 1) * p->taps * sizeof(step));
-  T *acc = (T *)memory, *copy = acc + rows * ld;
-  step *steps = (step *)(copy + chunk * plane), *met = steps + chunk * p->taps;
-  memset(copy, 0, chunk * plane * sizeof(T));
-  const i64 xs[3] = {a[0].xs, a[1].xs, a[2].xs}, ys[3] = {a[0].ys, a[1].ys, a[2].ys};
+  const i64 chunk = p->chunk, plane = s->plane, ld = (out.positions * lanes / 16 | 1) * 16 + 16;
+  char *memory = take_room(&task_room, rows * ld * sizeof(T) + (chunk + 1) * p->taps * sizeof(step));
+  T *acc = (T *)memory;
+  step *steps = (step *)(acc + rows * ld), *met = steps + chunk * p->taps;
+  const T *x = s->turned + (group * f->groups + g) * f->channels * plane;
+  const i64 ys[3] = {a[0].ys, a[1].ys, a[2].ys};
   static const T zeros[TALLEST];
   for (i64 c0 = 0; c0 < f->channels; c0 += chunk) {
     const i64 channels = fb_min(chunk, f->channels - c0);
-    L(move_box)(copy, plane, lanes, (T *)s->x + n0 * f->xn + (g * f->channels + c0) * f->xc,
-                f->xn, f->xc, xs, &in, channels, images, 1);
     i64 o[3], at = 0;
     for (o[0] = from[0]; o[0] < to[0]; ++o[0])
       for (o[1] = from[1]; o[1] < to[1]; ++o[1])
@@ -304,146 +333,12 @@ static void L(image_task)(const L(sum) *s, const part *p, i64 g, i64 range, i64 
             const T *bias = s->bias ? s->bias + g * f->outs + m : zeros;
             s->tiles[high](s->packed + p->packed + (g * f->outs + m) * p->depth +
                                c0 * p->taps * high,
-                           copy, steps, channels * met_count, acc + (m - m0) * ld + at * lanes, ld,
-                           c0 ? NULL : bias);
+                           x + c0 * plane, steps, channels * met_count,
+                           acc + (m - m0) * ld + at * lanes, ld, c0 ? NULL : bias);
           }
         }
   }
   L(move_box)(acc, ld, lanes, s->y + n0 * f->yn + (g * f->outs + m0) * f->yc, f->yn, f->yc, ys,
               &out, rows, images, 0);
   leave_room(&task_room);
-}
-
-/* ---- the whole ---- */
-static void L(sum_task)(void *context, i64 i) {
-  const L(sum) *s = context;
-  const part *p = s->parts;
-  while (p + 1 < s->parts + s->count && i >= p[1].tasks) ++p;
-  i -= p->tasks;
-  const i64 cut = i % p->cut.parts, group = i / p->cut.parts % p->cut.groups;
-  const i64 rest = i / p->cut.parts / p->cut.groups, range = rest % s->ranges;
-  (p->by_images ? L(image_task) : L(flat_task))(s, p, rest / s->ranges, range, group, cut);
-}
-
-/* Multiply-adds per channel and output channel with vectors along positions. */
-static f64 L(flat_cost)(const part *p, i64 images, i64 width) {
-  const division d = divide(p->a, images, POSITIONS);
-  const unit u = flat_unit(p->a, 0, d.images, 0, d.count);
-  return (f64)fb_ceil(u.size, width) * width * d.groups * d.parts * p->taps;
-}
-
-static void L(divide_part)(L(sum) *s, part *p, i64 target) {
-  const frame *f = &s->f;
-  if (p->by_images) {
-    const i64 lanes = s->vectors * W, along = cut_axis(p->a);
-    i64 positions = lanes;
-    for (int d = 0; d < 3; ++d) positions *= p->a[d].out;
-    const i64 out = p->a[along].out;
-    const i64 parts = fb_max(1, fb_min(out, (positions + target / 2) / target));
-    p->cut = (division){lanes, fb_ceil(f->images, lanes), fb_ceil(out, parts), 0};
-    p->cut.parts = fb_ceil(out, p->cut.count);
-  } else {
-    p->cut = divide(p->a, f->images, target);
-  }
-}
-
-/* Computes a convolution as parts; `whole`, if given, is the same as one part by images. */
-static int L(run_sum)(L(sum) *s, part *whole) {
-  const frame *f = &s->f;
-  s->high = panels_of(f->outs, TALLEST);
-  s->tiles = L(tiles)(fb_ceil(f->outs, s->high.count), &s->vectors);
-  const i64 lanes = s->vectors * W;
-  f64 flat = 0, met = (f64)fb_ceil(f->images, lanes) * lanes;
-  for (i64 i = 0; i < s->count; ++i) flat += L(flat_cost)(s->parts + i, f->images, lanes);
-  for (int d = 0; d < 3; ++d) met *= meetings(whole->a + d);
-  if (met * 1.02 < flat) {
-    s->parts = whole, s->count = 1, whole->by_images = 1;
-    flat = met;
-  }
-  /* Large enough units, then narrow enough ranges of panels, for enough tasks. */
-  const f64 work = flat * f->channels * f->outs * f->groups;
-  const f64 wanted = work < WORK * (f64)ENOUGH_TASKS ? work / WORK : ENOUGH_TASKS;
-  i64 target = POSITIONS, tasks, size;
-  if (f->outs * 4 < 64 && f->channels * 4 < 64) target *= 4;
-  s->per_task = fb_min(s->high.count, PANELS);
-  s->per_task = fb_ceil(s->high.count, fb_ceil(s->high.count, s->per_task));
-  for (;;) {
-    tasks = size = 0;
-    s->ranges = fb_ceil(s->high.count, s->per_task);
-    for (i64 i = 0; i < s->count; ++i) {
-      part *p = s->parts + i;
-      L(divide_part)(s, p, target);
-      p->depth = f->channels * p->taps;
-      p->chunk = p->taps ? fb_max(1, fb_min(f->channels, DEEP / p->taps)) : 1;
-      p->tasks = tasks, p->packed = size;
-      tasks += p->cut.groups * p->cut.parts * s->ranges * f->groups;
-      size += f->groups * f->outs * p->depth;
-    }
-    if (tasks >= wanted) break;
-    if (target > 2 * lanes && target > 256) target /= 2;
-    else if (s->per_task > 3) s->per_task = fb_ceil(s->per_task, 2);
-    else break;
-  }
-  s->packed = take_room(&call_room, size * sizeof(T) + 64);
-  if (!s->packed) return 0;
-  if (size > 16384) {
-    fb_parallel(L(pack), s, s->count * f->groups * s->high.count);
-  } else {
-    for (i64 i = 0; i < s->count * f->groups * s->high.count; ++i) L(pack)(s, i);
-  }
-  fb_parallel(L(sum_task), s, tasks);
-  leave_room(&call_room);
-  return 1;
-}
-
-static i64 L(take_part)(part *p, const axis *const *a) {
-  i64 outs = 1;
-  *p = (part){.taps = 1};
-  for (int d = 0; d < 3; ++d) p->a[d] = *a[d], p->taps *= a[d]->taps, outs *= a[d]->out;
-  return outs > 0;
-}
-
-/* y[n, m] = bias[m] + the convolution of x with w; back: the gradient of an input from that of an
-   output, or a transposed convolution.  Shapes fit.  0: no memory. */
-i64 L(fb_convolve)(const array *y, const array *x, const array *w, const array *bias,
-                   const array *options, i64 back) {
-  const settings *o = (const settings *)options->data;
-  const i64 item = sizeof(T), s0 = w->strides[0] / item, s1 = w->strides[1] / item;
-  const i64 c0 = w->dims[0] / o->groups, c1 = w->dims[1];
-  L(sum) s = {
-      .f = {.images = x->dims[0], .groups = o->groups, .channels = back ? c0 : c1,
-            .outs = back ? c1 : c0, .xn = x->strides[0] / item, .xc = x->strides[1] / item,
-            .yn = y->strides[0] / item, .yc = y->strides[1] / item, .wg = c0 * s0,
-            .wm = back ? s1 : s0, .wc = back ? s0 : s1},
-      .x = (const T *)x->data, .y = (T *)y->data, .w = (const T *)w->data};
-  bias = optional(bias, x);
-  s.bias = bias ? (const T *)bias->data : NULL;
-  i64 phases[3], axes = 3, elements = 0, most = 1;
-  for (int d = 0; d < 3; ++d) {
-    phases[d] = back ? o->of[d].stride : 1;
-    axes += phases[d], most *= phases[d];
-    elements += (phases[d] + 1) * (5 * length_of(w, d) + 1);
-  }
-  char *memory = malloc(elements * sizeof(i64) + axes * sizeof(axis) + (most + 1) * sizeof(part));
-  if (!memory) return 0;
-  axis *a = (axis *)(memory + elements * sizeof(i64));
-  part *parts = (part *)(a + axes), *whole = parts + most;
-  i64 *taps = (i64 *)memory;
-  const axis *of[3], *all[3];
-  for (int d = 0; d < 3; ++d) {
-    taps = make_axis(a, o, y, x, w, item, d, back, -1, taps);
-    all[d] = a++, of[d] = back ? a : all[d];
-    for (i64 p = 0; back && p < phases[d]; ++p)
-      taps = make_axis(a++, o, y, x, w, item, d, back, p, taps);
-  }
-  L(take_part)(whole, all);
-  s.parts = parts;
-  for (i64 i = 0; i < most; ++i) {
-    const axis *some[3] = {of[0] + i / (phases[1] * phases[2]),
-                           of[1] + i / phases[2] % phases[1], of[2] + i % phases[2]};
-    s.count += L(take_part)(parts + s.count, some);
-  }
-  const int done = L(run_sum)(&s, whole);
-  free(memory);
-  return done;
 }

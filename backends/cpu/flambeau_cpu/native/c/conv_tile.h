@@ -14,6 +14,14 @@ typedef struct {
 #define TALLEST (SUMS / 2)
 #define TAPS_WIDE 6                  /* columns of a tile of the weight's gradient */
 #define TAPS_TALL (SUMS / TAPS_WIDE) /* its rows */
+/* Keeps a vector in its register: a compiler may load it again for every use. */
+#if defined(__x86_64__) || defined(__i386__)
+#define HOLD(x) __asm__("" : "+v"(x))
+#elif defined(__aarch64__)
+#define HOLD(x) __asm__("" : "+w"(x))
+#else
+#define HOLD(x) ((void)0)
+#endif
 #endif
 
 /* c[i, j] = (start ? start[i] : c[i, j]) + sum over steps of a[step.a, i] * b[step.b + j] for
@@ -30,7 +38,8 @@ typedef struct {
       L(v) row[V];                                                                              \
       _Pragma("GCC unroll 16") for (int j = 0; j < V; ++j) row[j] = L(load)(q + j * W);         \
       _Pragma("GCC unroll 16") for (int i = 0; i < R; ++i) {                                    \
-        const L(v) x = L(set)(p[i]);                                                            \
+        L(v) x = L(set)(p[i]);                                                                  \
+        HOLD(x);                                                                                \
         _Pragma("GCC unroll 16") for (int j = 0; j < V; ++j)                                    \
           sum[i][j] = L(fma)(x, row[j], sum[i][j]);                                             \
       }                                                                                         \
@@ -89,7 +98,8 @@ static inline void L(totals)(const L(v) *x, T *to) {
       L(v) row[R];                                                                              \
       _Pragma("GCC unroll 16") for (int i = 0; i < R; ++i) row[i] = L(load)(p + i * ldg);       \
       _Pragma("GCC unroll 16") for (int j = 0; j < TAPS_WIDE; ++j) {                            \
-        const L(v) y = L(load)(at[j] + b);                                                      \
+        L(v) y = L(load)(at[j] + b);                                                            \
+        HOLD(y);                                                                                \
         _Pragma("GCC unroll 16") for (int i = 0; i < R; ++i)                                    \
           sum[i * TAPS_WIDE + j] = L(fma)(row[i], y, sum[i * TAPS_WIDE + j]);                   \
       }                                                                                         \
@@ -132,26 +142,35 @@ static inline __attribute__((always_inline)) void L(turn)(L(v) *x) {
   }
 }
 
-/* to[i * ti + j] = from[i + j * fj], both dense along one index. */
+/* to[i * ti + j] = from[i + j * fj] for a square of W by W or less. */
+static inline void L(turn_square)(T *to, i64 ti, const T *from, i64 fj, i64 n, i64 m) {
+  if (n * 2 < W && m * 2 < W) {
+    for (i64 i = 0; i < n; ++i)
+      for (i64 j = 0; j < m; ++j) to[i * ti + j] = from[i + j * fj];
+    return;
+  }
+  L(v) x[W];
+  if (n == W && m == W) {
+    _Pragma("GCC unroll 16") for (int j = 0; j < W; ++j) x[j] = L(load)(from + j * fj);
+    L(turn)(x);
+    _Pragma("GCC unroll 16") for (int i = 0; i < W; ++i) L(store)(to + i * ti, x[i]);
+    return;
+  }
+  for (int j = 0; j < W; ++j) x[j] = j < m ? L(load_part)(from + j * fj, n, 0) : L(set)(0);
+  L(turn)(x);
+  for (int i = 0; i < n; ++i) L(store_part)(to + i * ti, m, x[i]);
+}
+
+/* The same for any size; the index that jumps farther is the outer one, so that few streams of
+   memory are read or written at a time. */
 static void L(move_turned)(T *to, i64 ti, const T *from, i64 fj, i64 n, i64 m) {
-  for (i64 i = 0; i < n; i += W)
-    for (i64 j = 0; j < m; j += W) {
-      const i64 rows = fb_min(n - i, W), columns = fb_min(m - j, W);
-      if (rows * 2 < W && columns * 2 < W) {
-        for (i64 r = i; r < i + rows; ++r)
-          for (i64 c = j; c < j + columns; ++c) to[r * ti + c] = from[r + c * fj];
-        continue;
-      }
-      L(v) x[W];
-      _Pragma("GCC unroll 16") for (int c = 0; c < W; ++c)
-        x[c] = c < columns ? rows == W ? L(load)(from + i + (j + c) * fj)
-                                       : L(load_part)(from + i + (j + c) * fj, rows, 0)
-                           : L(set)(0);
-      L(turn)(x);
-      if (columns == W)
-        for (int r = 0; r < rows; ++r) L(store)(to + (i + r) * ti + j, x[r]);
-      else
-        for (int r = 0; r < rows; ++r) L(store_part)(to + (i + r) * ti + j, columns, x[r]);
+  const int swap = fj > ti;
+  const i64 outer = swap ? m : n, inner = swap ? n : m;
+  for (i64 o = 0; o < outer; o += W)
+    for (i64 k = 0; k < inner; k += W) {
+      const i64 i = swap ? k : o, j = swap ? o : k;
+      L(turn_square)(to + i * ti + j, ti, from + i + j * fj, fj, fb_min(n - i, W),
+                     fb_min(m - j, W));
     }
 }
 

@@ -17,6 +17,8 @@ typedef struct {
   T *w, *partial;
   i64 splits, outs_cut, m_ranges, channels_cut, c_ranges; /* splits of the sum over units */
   i64 lanes;
+  T *turned_x, *turned_g;
+  i64 plane_x, plane_g; /* of a channel, turned */
 } L(weight);
 
 /* One unit's addition to a block of the gradient: rows of g, channels of x.
@@ -100,40 +102,32 @@ static void L(image_unit_weight)(const L(weight) *w, L(block) *b, i64 g, i64 m0,
   const axis *a = p->a;
   const frame *f = &w->f;
   const int along = cut_axis(a);
-  const i64 lanes = w->lanes, n0 = group * lanes, images = fb_min(lanes, f->images - n0);
-  i64 from[3] = {0}, to[3] = {a[0].out, a[1].out, a[2].out}, lo[3], hi[3];
+  const i64 lanes = w->lanes, per = lanes / W;
+  i64 from[3] = {0}, to[3] = {a[0].out, a[1].out, a[2].out};
   from[along] = cut * p->cut.count;
   to[along] = fb_min(from[along] + p->cut.count, a[along].out);
-  for (int d = 0; d < 3; ++d) L(met)(a + d, from[d], to[d] - from[d], lo + d, hi + d);
-  const L(box) in = L(box_of)(lo, hi), out = L(box_of)(from, to);
-  const i64 plane = (in.positions * lanes / 16 | 1) * 16 + 16, rows = b->rows;
-  const i64 ldg = (out.positions * lanes / 16 | 1) * 16 + 16, per = lanes / W;
+  const L(box) in = L(whole_box)(a, 1), all = L(whole_box)(a, 0), out = L(box_of)(from, to);
   const i64 chunk = fb_min(p->chunk, channels), outs = out.positions;
-  char *memory = take_room(&task_room, (rows * ldg + chunk * plane) * sizeof(T) +
-                                           (outs * (p->taps + per) + p->taps) * sizeof(step) +
+  char *memory = take_room(&task_room, (outs * (p->taps + per) + p->taps) * sizeof(step) +
                                            (2 * chunk + p->taps) * sizeof(i64));
-  T *stored = (T *)memory, *copy = stored + rows * ldg;
-  i64 *column = (i64 *)(copy + chunk * plane), *index = column + chunk, *met = index + chunk;
+  i64 *column = (i64 *)memory, *index = column + chunk, *met = index + chunk;
   step *list = (step *)(met + p->taps), *one = list + outs * p->taps, *steps = one + p->taps;
-  memset(memory, 0, (rows * ldg + chunk * plane) * sizeof(T));
-  const i64 xs[3] = {a[0].xs, a[1].xs, a[2].xs}, ys[3] = {a[0].ys, a[1].ys, a[2].ys};
-  L(move_box)(stored, ldg, lanes, (T *)w->g + n0 * f->yn + (g * f->outs + m0) * f->yc, f->yn,
-              f->yc, ys, &out, rows, images, 1);
   memset(met, 0, p->taps * sizeof(i64));
-  i64 o[3], at = 0;
+  i64 o[3];
   for (o[0] = from[0]; o[0] < to[0]; ++o[0])
     for (o[1] = from[1]; o[1] < to[1]; ++o[1])
-      for (o[2] = from[2]; o[2] < to[2]; ++o[2], ++at) {
+      for (o[2] = from[2]; o[2] < to[2]; ++o[2]) {
+        const i64 at = (o[0] * all.count[1] + o[1]) * all.count[2] + o[2];
         const i64 count = L(met_places)(a, o, &in, lanes, one);
         for (i64 k = 0; k < count; ++k)
           list[one[k].a * outs + met[one[k].a]++] = (step){at * lanes, one[k].b};
       }
+  b->g = w->turned_g + ((group * f->groups + g) * f->outs + m0) * w->plane_g, b->ldg = w->plane_g;
+  const T *x = w->turned_x + ((group * f->groups + g) * f->channels + c0) * w->plane_x;
   T *begin = b->to;
   for (i64 c = 0; c < channels; c += chunk) {
     const i64 some = fb_min(chunk, channels - c);
-    L(move_box)(copy, plane, lanes, (T *)w->x + n0 * f->xn + (g * f->channels + c0 + c) * f->xc,
-                f->xn, f->xc, xs, &in, some, images, 1);
-    for (i64 k = 0; k < some; ++k) column[k] = k * plane;
+    for (i64 k = 0; k < some; ++k) column[k] = k * w->plane_x;
     for (i64 t = 0; t < p->taps; ++t) {
       for (i64 k = 0; k < some; ++k) index[k] = k * p->taps + t;
       for (i64 k = 0; k < met[t]; ++k)
@@ -141,7 +135,7 @@ static void L(image_unit_weight)(const L(weight) *w, L(block) *b, i64 g, i64 m0,
           const step s = list[t * outs + k];
           steps[k * per + v] = (step){s.a + v * W, s.b + v * W};
         }
-      b->g = stored, b->ldg = ldg, b->x = copy, b->to = begin + c * p->taps;
+      b->x = x + c * w->plane_x, b->to = begin + c * p->taps;
       L(dot_columns)(b, some, column, index, steps, met[t] * per);
     }
   }
@@ -190,12 +184,13 @@ static void L(run_weight)(L(weight) *w) {
   frame *f = &w->f;
   part *p = &w->p;
   w->lanes = 2 * W;
-  f64 met = (f64)fb_ceil(f->images, w->lanes) * w->lanes;
-  for (int d = 0; d < 3; ++d) met *= meetings(p->a + d);
   p->cut = divide(p->a, f->images, LONG);
   const unit u = flat_unit(p->a, 0, p->cut.images, 0, p->cut.count);
-  const f64 flat = (f64)fb_ceil(u.size, W) * W * p->cut.groups * p->cut.parts * p->taps;
-  p->by_images = met * 1.1 < flat;
+  const f64 units_flat = (f64)p->cut.groups * p->cut.parts * f->groups;
+  const f64 flat = units_flat * (fb_ceil(u.size, W) * W * (f64)p->taps * f->channels * f->outs +
+      W * FLAT_COPY * (u.size * (f64)f->outs + u.plane * (f64)f->channels));
+  const f64 turned = 1.05 * L(image_cost)(p->a, f, w->lanes);
+  p->by_images = turned < flat;
   if (p->by_images) {
     const i64 along = cut_axis(p->a), out = p->a[along].out;
     i64 positions = w->lanes;
@@ -208,7 +203,7 @@ static void L(run_weight)(L(weight) *w) {
   const i64 units = p->cut.groups * p->cut.parts, depth = f->channels * p->taps;
   w->m_ranges = fb_ceil(f->outs, G_ROWS), w->outs_cut = fb_ceil(f->outs, w->m_ranges);
   w->c_ranges = 1;
-  const f64 work = fb_min(met, flat) * f->channels * f->outs * f->groups;
+  const f64 work = p->by_images ? turned : flat;
   const i64 wanted = fb_max(1, fb_min(work / WORK, ENOUGH_TASKS)), size = f->groups * f->outs * depth;
   w->splits = fb_max(1, fb_min(fb_min(units, fb_ceil(wanted, w->m_ranges * f->groups)), PARTIAL / size));
   const i64 made = w->splits * w->m_ranges * f->groups;
@@ -245,8 +240,16 @@ i64 L(fb_convolve_weight)(const array *w, const array *g, const array *x, const 
   L(run_weight)(&s);
   const i64 size = s.f.groups * s.f.outs * s.f.channels * s.p.taps;
   const int direct = is_dense && s.splits == 1;
-  s.partial = direct ? s.w : take_room(&call_room, s.splits * size * item);
-  if (s.partial) {
+  L(turning) tx = L(turning_of)(s.x, s.f.xn, s.f.xc, s.p.a, 1, s.f.groups * s.f.channels,
+                                s.f.images, s.lanes);
+  L(turning) tg = L(turning_of)(s.g, s.f.yn, s.f.yc, s.p.a, 0, s.f.groups * s.f.outs, s.f.images,
+                                s.lanes);
+  const i64 sx = s.p.by_images ? L(turned_size)(&tx) : 0, sg = s.p.by_images ? L(turned_size)(&tg) : 0;
+  T *room = take_room(&call_room, (sx + sg + (direct ? 0 : s.splits * size)) * item + 64);
+  s.partial = direct ? s.w : room + sx + sg;
+  s.turned_x = room, s.turned_g = room + sx, s.plane_x = tx.plane, s.plane_g = tg.plane;
+  if (room) {
+    if (sx) L(turn_all)(&tx, s.turned_x), L(turn_all)(&tg, s.turned_g);
     fb_parallel(L(weight_task), &s, s.splits * s.f.groups * s.m_ranges * s.c_ranges);
     if (!direct) {
       const i64 rows = s.f.groups * s.f.outs;
@@ -254,7 +257,7 @@ i64 L(fb_convolve_weight)(const array *w, const array *g, const array *x, const 
       else fb_parallel(L(join_task), &s, rows);
     }
   }
-  const int done = s.partial != NULL;
+  const int done = room != NULL;
   leave_room(&call_room);
   free(memory);
   return done;
