@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from flambeau import dispatch, dtypes, modes
+from flambeau.autograd.node import Node, OutputOf
 from flambeau.kind import kind_of
 from flambeau.layout import REMEMBERED_VIEWS, Layout, wrap_dim
 from flambeau.ops.shape import slice_dim
@@ -122,6 +123,72 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return result
 
 
+# ---- taking apart --------------------------------------------------------------------------------
+class _PartsNode(Node):
+    """The gradient of all parts of a tensor at once: theirs joined, zeros for those without."""
+
+    __slots__ = ("dim", "shapes")
+    dim: int
+    shapes: list[Any]
+
+    def release(self) -> None:
+        """Nothing is held but shapes."""
+
+    def backward(self, g: dict[int, Tensor]) -> tuple[Any, ...]:
+        """The joined gradient, from the parts' gradients by position."""
+        if len(g) == len(self.shapes):
+            return (self.joined([g[i] for i in range(len(g))], self.dim),)
+        from flambeau.ops.create import zeros
+
+        one = next(iter(g.values()))
+        zero = zeros((), dtype=one.dtype, device=one.device)
+        return (self.joined(
+            [g[i] if i in g else zero.expand(shape) for i, shape in enumerate(self.shapes)],
+            self.dim),)
+
+    def joined(self, grads: list[Tensor], dim: int) -> Tensor:
+        """What undoes the taking apart."""
+        raise NotImplementedError
+
+
+class SplitBackward0(_PartsNode):
+    """Of consecutive parts."""
+
+    __slots__ = ()
+
+    def joined(self, grads: list[Tensor], dim: int) -> Tensor:
+        """One behind the other."""
+        return cat(grads, dim)  # type: ignore[no-any-return]
+
+
+class UnbindBackward0(_PartsNode):
+    """Of the indices of a dimension."""
+
+    __slots__ = ()
+
+    def joined(self, grads: list[Tensor], dim: int) -> Tensor:
+        """Along a new dimension."""
+        return stack(grads, dim)  # type: ignore[no-any-return]
+
+
+def _recorded_together(
+    parts: tuple[Tensor, ...], node: _PartsNode, dim: int
+) -> tuple[Tensor, ...]:
+    """Views that were recorded each by itself, with one node in place of theirs.
+
+    Each by itself would write its gradient into zeros of the whole size, which are then added.
+    """
+    if len(parts) < 2 or not parts[0]._requires_grad or parts[0]._fn is None:
+        return parts
+    first = parts[0]._fn
+    node.edges, node.saved, node.versions, node.hooks = first.edges, (), (), None
+    node.kind, node.shape = first.kind, first.shape
+    node.dim, node.shapes = dim, [t.shape for t in parts]
+    for i, t in enumerate(parts):
+        t._fn = OutputOf.make(node, i, t)
+    return parts
+
+
 def _split_samples(make: Make) -> Iterator[Sample]:
     yield sample(make(7, 3), 3)
     yield sample(make(7, 3), [2, 5])
@@ -140,7 +207,9 @@ def split(self: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tens
     if not isinstance(sections, int):
         sections = tuple(map(int, sections))
     if _has_history(self):
-        return tuple(slice_dim(self, dim, *span) for span in _spans(self.shape[dim], dim, sections))
+        parts = tuple(
+            slice_dim(self, dim, *span) for span in _spans(self.shape[dim], dim, sections))
+        return _recorded_together(parts, SplitBackward0(), dim)
     return _views(self, ("split", dim, sections), lambda held: [
         held.slice(dim, *span) for span in _spans(held.shape[dim], dim, sections)])
 
@@ -225,5 +294,6 @@ def unbind(self: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     dim = wrap_dim(dim, self.ndim)
     size = self.shape[dim]
     if _has_history(self):
-        return tuple(self.select(dim, i) for i in range(size))
+        parts = tuple(self.select(dim, i) for i in range(size))
+        return _recorded_together(parts, UnbindBackward0(), dim)
     return _views(self, ("unbind", dim), lambda held: [held.select(dim, i) for i in range(size)])

@@ -197,3 +197,30 @@ def test_unravel_index():
     assert [t.tolist() for t in found] == [[1, 0, 1], [2, 0, 0]]
     with pytest.raises(TypeError, match="integer dtype"):
         fb.unravel_index(fb.tensor([1.0]), (2,))
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+def test_the_gradients_of_parts_are_joined_by_one_node(dim):
+    x = fb.arange(12.0).reshape(3, 4).requires_grad_()
+    a, b = x.split([1, x.shape[dim] - 1], dim)
+    assert a.grad_fn is b.grad_fn
+    assert a.grad_fn.name() == "SplitBackward0"
+    (3 * b).sum().backward()  # nothing comes in for the first part
+    expected = fb.full((3, 4), 3.0)
+    expected.narrow(dim, 0, 1).zero_()
+    assert (x.grad == expected).all()
+    first, *_, last = x.unbind(dim)
+    assert first.grad_fn is last.grad_fn
+    found, = fb.autograd.grad((first * last * first).sum(), x, create_graph=True)
+    again, = fb.autograd.grad(found.sum(), x)
+    assert (again.select(dim, 0) == 2 * last + 2 * first).all()
+    assert (again.select(dim, -1) == 2 * first).all()
+
+
+def test_a_part_that_is_written_to_keeps_its_gradient():
+    x = fb.ones(2, 4).requires_grad_()
+    y = x * 2
+    a, b = y.split(2, 1)
+    a.mul_(5)
+    (a.sum() + y.sum() + b.sum()).backward()
+    assert x.grad.tolist() == [[20, 20, 4, 4]] * 2
