@@ -306,10 +306,9 @@ static void FB_NAME(fb_merge)(PRODUCT *g) {
 }
 
 /* Returns the elements of scratch it needs; with enough of it, the product is done. */
-i64 FB_NAME(product)(const array *a, const array *b, array *c, const array *summand,
-                     const array *scratch, i64 kind, i64 turned, f64 alpha, f64 beta) {
+static i64 FB_NAME(fb_calculate)(const array *a, const array *b, array *c, const array *s,
+                                 const array *room, i64 kind, i64 turned, f64 alpha, f64 beta) {
   PRODUCT g = {.kind = kind, .alpha = alpha, .beta = beta, .a = a->data, .b = b->data, .c = c->data};
-  const array *s = optional(summand, c), *room = optional(scratch, c);
   const i64 item = FB_NAME(fb_item)(kind);
   i64 inner;
   FB_NAME(fb_last_two)(a, turned & 1, 0, item, &g.m, &g.k, &g.ai, &g.ap);
@@ -343,6 +342,17 @@ i64 FB_NAME(product)(const array *a, const array *b, array *c, const array *summ
   if (needed && (!room || size_of(room) < needed)) return needed;
   FB_NAME(fb_run_product)(&g, needed ? (REAL *)room->data : NULL);
   return 0;
+}
+
+/* alpha * a @ b + beta * summand; and with both 1, without scratch. */
+i64 FB_NAME(product)(const array *a, const array *b, array *c, const array *summand,
+                     const array *scratch, i64 kind, i64 turned, f64 alpha, f64 beta) {
+  return FB_NAME(fb_calculate)(a, b, c, optional(summand, c), optional(scratch, c), kind, turned,
+                               alpha, beta);
+}
+i64 FB_NAME(simple_product)(const array *a, const array *b, array *c, const array *summand,
+                            i64 kind, i64 turned) {
+  return FB_NAME(fb_calculate)(a, b, c, optional(summand, c), NULL, kind, turned, 1, 1);
 }
 #undef NR
 #undef PRODUCT

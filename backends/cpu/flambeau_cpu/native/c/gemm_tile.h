@@ -24,6 +24,16 @@ static inline __attribute__((always_inline)) VEC FB_NAME(fb_fma)(VEC a, VEC b, V
 #endif
 }
 
+/* Writes a part of a tile. */
+static __attribute__((noinline)) void FB_NAME(fb_put)(
+    i64 rows, i64 columns, const REAL *from, REAL *c, i64 ldc, int add) {
+  for (i64 i = 0; i < rows; ++i)
+    for (i64 j = 0; j < columns; ++j) {
+      const REAL x = from[i * 2 * LANES + j];
+      c[i * ldc + j] = add ? c[i * ldc + j] + x : x;
+    }
+}
+
 /* MR rows of V vectors.  Three rows share a pointer: strides of 0, 1, 2 are addressed from it. */
 static inline __attribute__((always_inline)) void FB_NAME(fb_tile_of)(
     const int MR, const int V, i64 columns, i64 k, const REAL *a, i64 ai, i64 ap, const REAL *b,
@@ -65,9 +75,7 @@ static inline __attribute__((always_inline)) void FB_NAME(fb_tile_of)(
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) *(LOOSE *)(rest[i] + v * LANES) = sum[i][v];
-  for (int i = 0; i < MR; ++i)
-    for (i64 j = 0; j < columns; ++j)
-      c[i * ldc + j] = add ? c[i * ldc + j] + rest[i][j] : rest[i][j];
+  FB_NAME(fb_put)(MR, columns, rest[0], c, ldc, add);
 }
 
 #define TILE(M, V)                                                                           \

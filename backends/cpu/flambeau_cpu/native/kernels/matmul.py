@@ -13,7 +13,9 @@ from flambeau_cpu.native.library import Library
 from flambeau_cpu.native.order import CODES
 
 kernels = NativeTable()
-_c = Library("gemm", {f"product_{t}": "Iaaaaaiidd" for t in ("f32", "f64")})
+_c = Library("gemm", {
+    f"{name}_{t}": kinds for t in ("f32", "f64")
+    for name, kinds in (("product", "Iaaaaaiidd"), ("simple_product", "Iaaaaii"))})
 LEAST: Final = threshold(1 << 18)
 """Multiply-adds from which on C is used: from there on OpenBLAS would wake threads of its own."""
 LEAST_MATRIX: Final = threshold(1 << 13)
@@ -37,21 +39,26 @@ def product(
         A row-major array; NotImplemented for dtypes other than the four floating ones, for
         operands of different dtypes or that do not fit, and for small products.
     """
-    code, c = CODES.get(a.dtype.char), _c()
-    if code is None or c is None or a.dtype != b.dtype or not a.ndim or not b.ndim:
+    code, c, sizes, others = CODES.get(a.dtype.char), _c(), a.shape, b.shape
+    if code is None or c is None or a.dtype != b.dtype:
         return NotImplemented
-    inner = a.shape[-2 if turned & LEFT_TURNED else -1]
-    if inner != b.shape[-1 if turned & RIGHT_TURNED or b.ndim == 1 else -2]:
-        return NotImplemented
-    shape = _shape(a.shape, b.shape, turned)
-    work = inner
-    for n in shape:
-        work *= n
-    if work < LEAST and (work < LEAST_MATRIX or (1 not in shape[-2:] and a.ndim > 1 < b.ndim)):
+    if turned:
+        sizes = sizes[:-2] + sizes[:-3:-1] if turned & LEFT_TURNED else sizes
+        others = others[:-2] + others[:-3:-1] if turned & RIGHT_TURNED else others
+    shape = _shape(sizes, others)
+    if shape is None or _is_small(shape, sizes, others):
         return NotImplemented
     out = empty(shape, a.dtype)
+    if alpha == 1 == beta:
+        function = c.simple_product_f64 if code == 1 else c.simple_product_f32
+        needed = function(a, b, out, summand, code, turned)
+        if not needed:
+            return out
+        scratch = empty((needed,), _SUMS[code])
+    else:
+        scratch = None
     function = c.product_f64 if code == 1 else c.product_f32
-    needed = function(a, b, out, summand, None, code, turned, alpha, beta)
+    needed = function(a, b, out, summand, scratch, code, turned, alpha, beta)
     if needed:
         scratch = empty((needed,), _SUMS[code])
         function(a, b, out, summand, scratch, code, turned, alpha, beta)
@@ -63,18 +70,24 @@ _SUMS: Final = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float32)
 """What the four dtypes are summed in."""
 
 
-def _shape(a: tuple[int, ...], b: tuple[int, ...], turned: int) -> tuple[int, ...]:
-    rows: tuple[int, ...] = ()
-    columns: tuple[int, ...] = ()
-    if len(a) > 1:
-        rows = (a[-1 if turned & LEFT_TURNED else -2],)
-    if len(b) > 1:
-        columns = (b[-2 if turned & RIGHT_TURNED else -1],)
-    if len(a) == 2 >= len(b):
-        return rows + columns
+def _shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of a product, None if the operands do not fit."""
+    if not a or not b or a[-1] != b[-2 if len(b) > 1 else 0]:
+        return None
+    if len(a) == 2 == len(b):
+        return (a[0], b[1])
     if len(b) <= 2:
-        return a[:-2] + rows + columns
-    return broadcast_shapes(a[:-2], b[:-2]) + rows + columns
+        return a[:-1] + b[1:]
+    return (*broadcast_shapes(a[:-2], b[:-2]), *a[-2:-1], b[-1])
+
+
+def _is_small(shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    work = a[-1]
+    for n in shape:
+        work *= n
+    if work >= LEAST:
+        return False
+    return work < LEAST_MATRIX or (1 not in shape[-2:] and len(a) > 1 < len(b))
 
 
 @kernels.fresh_form("matmul", at=64)
