@@ -87,6 +87,8 @@ def run_checked(plan: Cut, arrays: tuple[Any, ...], width: int, checked: Any) ->
 
 def in_memory_order(x: Any) -> Any:
     """A dense array as one row, without a copy."""
+    if x.flags.c_contiguous:
+        return x.reshape(-1)
     order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
     return x.transpose(order).reshape(-1)
 

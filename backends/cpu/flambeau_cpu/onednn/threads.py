@@ -79,18 +79,28 @@ class Pool:
     def run(self, parts: Sequence[Part]) -> None:
         """Run all parts; they may run in any order and at once."""
         library = loaded()
-        with alone(library):
-            helpers = min(self.limit, len(parts)) - 1
-            if helpers < 1:
-                for part in parts:
-                    part()
-                return
-            job = _Job(parts)
-            if self._started < helpers:
-                self._start(library, helpers)
-            for _ in range(helpers):
-                self._jobs.put(job)
-            job.finish()
+        before = library.threads()
+        if before == 1:
+            self._run(library, parts)
+            return
+        library.set_threads(1)
+        try:
+            self._run(library, parts)
+        finally:
+            library.set_threads(before)
+
+    def _run(self, library: Api, parts: Sequence[Part]) -> None:
+        helpers = min(self.limit, len(parts)) - 1
+        if helpers < 1:
+            for part in parts:
+                part()
+            return
+        job = _Job(parts)
+        if self._started < helpers:
+            self._start(library, helpers)
+        for _ in range(helpers):
+            self._jobs.put(job)
+        job.finish()
 
     def _start(self, library: Api, count: int) -> None:
         with self._lock:
