@@ -183,8 +183,8 @@ for _op in _OPS.values():
                     globals().setdefault(f"{_alias}_", _op.inplace_function)
 
 _LAZY = (
-    "autograd", "backend", "cpu", "data", "fallback", "fft", "linalg", "nn", "optim", "utils",
-    "vision",
+    "autograd", "backend", "cpu", "data", "fallback", "fft", "linalg", "nn", "optim",
+    "special", "utils", "vision",
 )
 
 

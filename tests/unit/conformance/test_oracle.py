@@ -38,7 +38,8 @@ def test_every_primitive_has_a_kernel(op: Op) -> None:
 
 def test_it_overrides_no_composite() -> None:
     names = {op.name for op in all_ops() if op.kind == "primitive"}
-    assert set(backend_for("oracle").kernels.out) == names
+    assert set(backend_for("oracle").kernels.out) <= names
+    assert all(backend_for("oracle").kernels.out.get(name) is not None for name in names)
     assert not backend_for("oracle").kernels.fresh
 
 

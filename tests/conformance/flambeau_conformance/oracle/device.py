@@ -8,7 +8,7 @@ import numpy as np
 
 from flambeau.backend import Backend, Capabilities, KernelTable, Layout, dtypes
 from flambeau.backend import dtype as DType
-from flambeau_conformance.oracle import NAME, plain
+from flambeau_conformance.oracle import NAME, matrices, plain
 from flambeau_conformance.oracle.formulas import FormulaKernels
 
 
@@ -16,7 +16,8 @@ class OracleBackend(Backend):
     """Host memory as byte arrays; natives are strided NumPy arrays over them."""
 
     name = NAME
-    kernels: ClassVar[KernelTable] = KernelTable(out=FormulaKernels(plain.kernels.out))
+    kernels: ClassVar[KernelTable] = KernelTable(
+        out=FormulaKernels(plain.kernels.out | matrices.kernels.out))
     _capabilities = Capabilities(
         dtypes=frozenset(dtypes.ALL), deterministic=True, thread_safe=True, fork_safe=True
     )
