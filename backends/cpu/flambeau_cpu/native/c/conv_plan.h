@@ -169,6 +169,9 @@ static void leave_room(room *r) {
   if (r->size > KEPT) free(r->data), r->data = NULL, r->size = 0;
 }
 
+/* A distance of at least n elements that does not bring all rows into one set of a cache. */
+#define APART(n) ((fb_ceil(n, 16) | 1) * 16)
+
 /* ---- axes of arrays ---- */
 /* Groups, then stride, padding and dilation of each axis. */
 typedef struct {

@@ -154,7 +154,7 @@ static void L(flat_task)(const L(sum) *s, const part *p, i64 g, i64 range, i64 g
   const i64 m0 = panel_at(s->high, first), rows = panel_at(s->high, last) - m0;
   const i64 chunk = p->chunk, planes = a[0].planes * a[1].planes * a[2].planes;
   const int there = p->taps && L(in_place)(f, a, &u, chunk, width);
-  if (!there) u.plane = (fb_ceil(u.plane + width, 16) | 1) * 16; /* not all in one set of a cache */
+  if (!there) u.plane = APART(u.plane + width);
   const i64 wide = there ? u.plane : planes * u.plane, copied = there ? 0 : chunk * wide;
   const i64 acc_size = fb_ceil(rows * ld, 16) * 16;
   char *memory = take_room(&task_room, (acc_size + copied) * sizeof(T) +
@@ -277,7 +277,7 @@ static L(turning) L(turning_of)(const T *from, i64 sn, i64 sc, const axis *a, in
                   .channels = channels, .images = images, .lanes = lanes,
                   .blocks = fb_ceil(channels, TURNED)};
   for (int d = 0; d < 3; ++d) t.ss[d] = is_x ? a[d].xs : a[d].ys;
-  t.plane = (fb_ceil(t.box.positions * lanes, 16) | 1) * 16; /* not all in one set of a cache */
+  t.plane = APART(t.box.positions * lanes);
   return t;
 }
 static i64 L(turned_size)(const L(turning) *t) {
@@ -310,7 +310,7 @@ static void L(image_task)(const L(sum) *s, const part *p, i64 g, i64 range, i64 
   const L(box) in = L(whole_box)(a, 1), out = L(box_of)(from, to);
   const i64 first = range * s->per_task, last = fb_min(first + s->per_task, s->high.count);
   const i64 m0 = panel_at(s->high, first), rows = panel_at(s->high, last) - m0;
-  const i64 chunk = p->chunk, plane = s->plane, ld = (out.positions * lanes / 16 | 1) * 16 + 16;
+  const i64 chunk = p->chunk, plane = s->plane, ld = APART(out.positions * lanes);
   char *memory = take_room(&task_room, rows * ld * sizeof(T) + (chunk + 1) * p->taps * sizeof(step));
   T *acc = (T *)memory;
   step *steps = (step *)(acc + rows * ld), *met = steps + chunk * p->taps;

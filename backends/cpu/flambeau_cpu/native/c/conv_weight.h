@@ -58,8 +58,8 @@ static void L(flat_unit_weight)(const L(weight) *w, L(block) *b, i64 g, i64 m0, 
   const i64 n0 = group * p->cut.images, from = cut * p->cut.count;
   unit u = flat_unit(a, n0, fb_min(p->cut.images, f->images - n0), from,
                      fb_min(p->cut.count, a[cut_axis(a)].out - from));
-  const i64 vectors = fb_ceil(u.size, W), ldg = (fb_ceil(vectors * W, 16) | 1) * 16;
-  u.plane = (fb_ceil(u.plane + W, 16) | 1) * 16;
+  const i64 vectors = fb_ceil(u.size, W), ldg = APART(vectors * W);
+  u.plane = APART(u.plane + W);
   const i64 wide = a[0].planes * a[1].planes * a[2].planes * u.plane, rows = b->rows;
   const i64 chunk = fb_min(p->chunk, channels), columns = chunk * p->taps;
   char *memory = take_room(&task_room, (rows * ldg + chunk * wide) * sizeof(T) +
@@ -180,7 +180,8 @@ static void L(join_task)(void *context, i64 m) {
         }
 }
 
-static void L(run_weight)(L(weight) *w) {
+/* Divides the work into tasks; what it costs, in multiply-adds. */
+static f64 L(divide_weight)(L(weight) *w) {
   frame *f = &w->f;
   part *p = &w->p;
   w->lanes = 2 * W;
@@ -210,6 +211,7 @@ static void L(run_weight)(L(weight) *w) {
   if (made < wanted) w->c_ranges = fb_min(fb_ceil(wanted, made), fb_ceil(f->channels, p->chunk));
   w->channels_cut = fb_ceil(f->channels, w->c_ranges);
   w->c_ranges = fb_ceil(f->channels, w->channels_cut);
+  return work;
 }
 
 /* w = the gradient of the weight from that of the output, g, and the input x. 0: no memory. */
@@ -237,7 +239,12 @@ i64 L(fb_convolve_weight)(const array *w, const array *g, const array *x, const 
     row *= s.p.a[d].taps;
   }
   is_dense &= (s.f.channels == 1 || s.f.wc == row) && s.f.wm == s.f.channels * row;
-  L(run_weight)(&s);
+  const f64 cost = L(divide_weight)(&s);
+  if (sizeof(T) == 4 && L(is_square)(&s.p) && L(square_weight_cost)(s.p.a, &s.f) < cost) {
+    const int done = L(run_square_weight)(&s.f, s.p.a, s.x, s.g, s.w);
+    free(memory);
+    return done;
+  }
   const i64 size = s.f.groups * s.f.outs * s.f.channels * s.p.taps;
   const int direct = is_dense && s.splits == 1;
   L(turning) tx = L(turning_of)(s.x, s.f.xn, s.f.xc, s.p.a, 1, s.f.groups * s.f.channels,

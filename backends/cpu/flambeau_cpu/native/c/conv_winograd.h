@@ -121,13 +121,14 @@ static void L(square)(const L(squares) *q, i64 g, i64 group, i64 first, i64 last
     }
     for (i64 c = 0; c < channels; ++c)
       for (i64 v = 0; v < lanes; v += W)
-        L(turn_input)(from, c * q->x.plane + v, turned + c * lanes + v, SQUARE_DEEP * lanes);
+        L(turn_input)(from, c * q->x.plane + v, turned + c * lanes + v,
+                      APART(SQUARE_DEEP * lanes));
     for (i64 k = 0; k < POINTS; ++k)
       for (i64 i = first; i < last; ++i) {
         const i64 m = panel_at(s->high, i), high = panel_at(s->high, i + 1) - m;
         const T *weight = s->packed + ((g * f->outs + m) * POINTS + k * high) * f->channels;
-        s->tiles[high](weight + c0 * high, turned + k * SQUARE_DEEP * lanes, steps, channels,
-                       sums + (k * rows + m - m0) * lanes, lanes, c0 ? NULL : zeros);
+        s->tiles[high](weight + c0 * high, turned + k * APART(SQUARE_DEEP * lanes), steps, channels,
+                       sums + k * APART(rows * lanes) + (m - m0) * lanes, lanes, c0 ? NULL : zeros);
       }
   }
   for (i64 m = 0; m < rows; ++m) {
@@ -138,7 +139,7 @@ static void L(square)(const L(squares) *q, i64 g, i64 group, i64 first, i64 last
     }
     const T bias = s->bias ? s->bias[g * f->outs + m0 + m] : 0;
     for (i64 v = 0; v < lanes; v += W)
-      L(turn_sums)(sums + m * lanes + v, rows * lanes, bias, to, v);
+      L(turn_sums)(sums + m * lanes + v, APART(rows * lanes), bias, to, v);
   }
 }
 
@@ -150,10 +151,11 @@ static void L(square_task)(void *context, i64 i) {
   const i64 g = rest % s->f.groups, group = rest / s->f.groups, lanes = s->vectors * W;
   const i64 first = range * s->per_task, last = fb_min(first + s->per_task, s->high.count);
   const i64 rows = panel_at(s->high, last) - panel_at(s->high, first);
-  char *memory = take_room(&task_room, (rows + SQUARE_DEEP) * POINTS * lanes * sizeof(T) +
+  char *memory = take_room(&task_room, (APART(rows * lanes) + APART(SQUARE_DEEP * lanes)) *
+                                               POINTS * sizeof(T) +
                                            SQUARE_DEEP * sizeof(step));
-  T *sums = (T *)memory, *turned = sums + rows * POINTS * lanes;
-  step *steps = (step *)(turned + SQUARE_DEEP * POINTS * lanes);
+  T *sums = (T *)memory, *turned = sums + APART(rows * lanes) * POINTS;
+  step *steps = (step *)(turned + APART(SQUARE_DEEP * lanes) * POINTS);
   for (i64 c = 0; c < SQUARE_DEEP; ++c) steps[c] = (step){c, c * lanes};
   for (i64 at = run * q->run; at < fb_min((run + 1) * q->run, q->high * q->wide); ++at)
     L(square)(q, g, group, first, last, at, sums, turned, steps);

@@ -1,0 +1,199 @@
+/* The gradient of a weight of 3 x 3 by squares: the adjoint of conv_winograd.h.  The sum runs over
+   squares of all images, so vectors run along channels here. */
+
+#ifndef CONV_WINOGRAD_WEIGHT
+#define CONV_WINOGRAD_WEIGHT
+#define RUN 48          /* squares whose products are summed at a time */
+#define SQUARE_PANELS 5 /* of outs, for a task */
+#define SQUARE_COLUMNS 64 /* channels of a task */
+#endif
+
+/* An array with channels innermost: [image][position][channel]. */
+typedef struct {
+  const T *from;
+  T *to;
+  i64 sn, sc, ss[3], count[3], channels, width; /* width: channels with a margin */
+} L(rows);
+
+static void L(row_task)(void *context, i64 n) {
+  const L(rows) *r = context;
+  const i64 *count = r->count;
+  T *to = r->to + n * count[0] * count[1] * count[2] * r->width;
+  const int is_flat = r->ss[0] == count[2] * r->ss[2]; /* the middle axis has one position */
+  const i64 run = is_flat ? count[0] * count[2] : count[2];
+  for (i64 i = 0; i < (is_flat ? 1 : count[0]); ++i)
+    L(move)(to + i * run * r->width, r->width, 1, r->from + n * r->sn + i * r->ss[0], r->ss[2],
+            r->sc, run, r->channels);
+}
+
+typedef struct {
+  const frame *f;
+  const axis *a;
+  L(rows) x, g;
+  panels high;
+  i64 down, across, splits, m_ranges, c_ranges;
+  i64 wide, one; /* channels in whole tiles; from a point to the next */
+  T *partial;
+} L(square_weight);
+
+/* r = A g A', A = [1 0; 1 1; 1 -1; 0 -1]. */
+static inline void L(turn_grad)(const T *const *where, i64 offset, T *to, i64 apart, i64 n) {
+  L(v) g[4], r[4][2];
+  for (int k = 0; k < 4; ++k) g[k] = where[k] ? L(load)(where[k] + offset) : L(set)(0);
+  for (int j = 0; j < 2; ++j) {
+    r[0][j] = g[j], r[1][j] = g[j] + g[2 + j], r[2][j] = g[j] - g[2 + j], r[3][j] = -g[2 + j];
+  }
+  _Pragma("GCC unroll 4") for (int i = 0; i < 4; ++i) {
+    const L(v) v[4] = {r[i][0], r[i][0] + r[i][1], r[i][0] - r[i][1], -r[i][1]};
+    _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) {
+      T *p = to + (4 * i + j) * apart;
+      if (n == W) L(store)(p, v[j]);
+      else L(store_part)(p, n, v[j]);
+    }
+  }
+}
+
+/* Squares k0 up to k1 of all, turned: x as [point][tile of channels][square][channel], g as
+   [point][panel][square][out]. */
+static void L(turn_run)(const L(square_weight) *q, i64 k0, i64 k1, i64 g, i64 first, i64 last,
+                        i64 c0, i64 channels, T *xs, T *gs) {
+  const axis *a = q->a;
+  const i64 tile = 2 * W, tiles = fb_ceil(channels, tile), m0 = panel_at(q->high, first);
+  const i64 rows = panel_at(q->high, last) - m0;
+  for (i64 k = k0; k < k1; ++k) {
+    const i64 n = k / (q->down * q->across), at = k % (q->down * q->across);
+    const i64 top = at / q->across * 2, left = at % q->across * 2;
+    const T *from[POINTS], *grad[4];
+    for (int p = 0; p < POINTS; ++p) {
+      const i64 i = top + a[0].at[0] + p / 4, j = left + a[2].at[0] + p % 4;
+      from[p] = i < 0 || i >= a[0].in || j < 0 || j >= a[2].in ? NULL
+          : q->x.to + ((n * a[0].in + i) * a[2].in + j) * q->x.width + g * q->f->channels + c0;
+    }
+    for (int p = 0; p < 4; ++p) {
+      const i64 i = top + p / 2, j = left + p % 2;
+      grad[p] = i >= a[0].out || j >= a[2].out ? NULL
+          : q->g.to + ((n * a[0].out + i) * a[2].out + j) * q->g.width + g * q->f->outs;
+    }
+    for (i64 t = 0; t < tiles; ++t)
+      for (i64 v = 0; v < tile; v += W)
+        L(turn_input)(from, t * tile + v, xs + (t * RUN + k - k0) * tile + v,
+                      APART(tiles * tile * RUN));
+    for (i64 i = first; i < last; ++i) {
+      const i64 m = panel_at(q->high, i), high = panel_at(q->high, i + 1) - m;
+      for (i64 v = 0; v < high; v += W)
+        L(turn_grad)(grad, m + v, gs + (m - m0) * RUN + (k - k0) * high + v,
+                     APART(rows * RUN), fb_min(W, high - v));
+    }
+  }
+}
+
+/* Task i: a split of the sum, a group, a range of panels and one of channels. */
+static void L(square_weight_task)(void *context, i64 i) {
+  const L(square_weight) *q = context;
+  const frame *f = q->f;
+  const i64 tile = 2 * W, cr = i % q->c_ranges, mr = i / q->c_ranges % q->m_ranges;
+  const i64 rest = i / q->c_ranges / q->m_ranges, g = rest % f->groups, split = rest / f->groups;
+  const i64 first = mr * SQUARE_PANELS, last = fb_min(first + SQUARE_PANELS, q->high.count);
+  const i64 m0 = panel_at(q->high, first), rows = panel_at(q->high, last) - m0;
+  const i64 c0 = cr * SQUARE_COLUMNS, channels = fb_min(SQUARE_COLUMNS, f->channels - c0);
+  const i64 tiles = fb_ceil(channels, tile), all = f->images * q->down * q->across;
+  char *memory = take_room(&task_room, (APART(tiles * tile * RUN) + APART(rows * RUN)) * POINTS * sizeof(T) +
+                                           RUN * sizeof(step));
+  T *xs = (T *)memory, *gs = xs + APART(tiles * tile * RUN) * POINTS;
+  step *steps = (step *)(gs + APART(rows * RUN) * POINTS);
+  for (i64 k = 0; k < RUN; ++k) steps[k] = (step){k, k * tile};
+  static const T zeros[TALLEST];
+  const i64 begin = split * all / q->splits, end = (split + 1) * all / q->splits;
+  for (i64 k = begin; k < end; k += RUN) {
+    const i64 count = fb_min(RUN, end - k);
+    L(turn_run)(q, k, k + count, g, first, last, c0, channels, xs, gs);
+    for (i64 p = 0; p < POINTS; ++p)
+      for (i64 t = 0; t < tiles; ++t)
+        for (i64 h = first; h < last; ++h) {
+          const i64 m = panel_at(q->high, h), high = panel_at(q->high, h + 1) - m;
+          T *to = q->partial + ((split * f->groups + g) * POINTS + p) * q->one + m * q->wide + c0 +
+                  t * tile;
+          L(narrow)[high](gs + p * APART(rows * RUN) + (m - m0) * RUN,
+                          xs + p * APART(tiles * tile * RUN) + t * tile * RUN, steps, count, to, q->wide, k == begin ? zeros : NULL);
+        }
+  }
+}
+
+typedef struct {
+  const L(square_weight) *q;
+  T *w;
+} L(square_join);
+
+/* Task i: row i of the gradient, G' u G of the splits' sums. */
+static void L(square_join_task)(void *context, i64 i) {
+  const L(square_join) *j = context;
+  const L(square_weight) *q = j->q;
+  const frame *f = q->f;
+  const axis *a = q->a;
+  const i64 g = i / f->outs, m = i % f->outs, one = q->one;
+  for (i64 c = 0; c < f->channels; c += W) {
+    L(v) u[POINTS], r[3][4];
+    for (int p = 0; p < POINTS; ++p) {
+      const T *from = q->partial + (g * POINTS + p) * one + m * q->wide + c;
+      u[p] = L(load)(from);
+      for (i64 s = 1; s < q->splits; ++s) u[p] += L(load)(from + s * f->groups * POINTS * one);
+    }
+    for (int k = 0; k < 4; ++k) {
+      const L(v) sum = (u[4 + k] + u[8 + k]) * (T)0.5;
+      r[0][k] = u[k] + sum, r[1][k] = (u[4 + k] - u[8 + k]) * (T)0.5, r[2][k] = sum + u[12 + k];
+    }
+    T kept[9][2 * W];
+    for (int k = 0; k < 3; ++k) {
+      const L(v) sum = (r[k][1] + r[k][2]) * (T)0.5;
+      L(store)(kept[3 * k], r[k][0] + sum);
+      L(store)(kept[3 * k + 1], (r[k][1] - r[k][2]) * (T)0.5);
+      L(store)(kept[3 * k + 2], sum + r[k][3]);
+    }
+    T *to = j->w + i * f->wm + c * f->wc;
+    for (i64 n = 0; n < fb_min(W, f->channels - c); ++n)
+      for (int t = 0; t < 9; ++t)
+        to[n * f->wc + a[0].tap[t / 3] * a[0].ws + a[2].tap[t % 3] * a[2].ws] = kept[t][n];
+  }
+}
+
+static L(rows) L(rows_of)(const T *from, i64 sn, i64 sc, const axis *a, int is_x, i64 channels) {
+  L(rows) r = {.from = from, .sn = sn, .sc = sc, .channels = channels};
+  for (int d = 0; d < 3; ++d)
+    r.ss[d] = is_x ? a[d].xs : a[d].ys, r.count[d] = is_x ? a[d].in : a[d].out;
+  r.width = fb_ceil(channels, 2 * W) * 2 * W + 2 * W;
+  return r;
+}
+
+static f64 L(square_weight_cost)(const axis *a, const frame *f) {
+  const f64 squares = (f64)f->images * fb_ceil(a[0].out, 2) * fb_ceil(a[2].out, 2) * f->groups;
+  const i64 wide = fb_ceil(f->channels, 2 * W) * 2 * W;
+  return squares * (POINTS * SQUARE_COST * wide * f->outs +
+                    W * TURNED_COPY * 4.0 * (wide + f->outs)) +
+         20.0 * POINTS * wide * f->outs * f->groups;
+}
+
+static int L(run_square_weight)(const frame *f, const axis *a, const T *x, const T *g, T *w) {
+  L(square_weight) q = {
+      .f = f, .a = a, .x = L(rows_of)(x, f->xn, f->xc, a, 1, f->groups * f->channels),
+      .g = L(rows_of)(g, f->yn, f->yc, a, 0, f->groups * f->outs),
+      .high = panels_of(f->outs, TALLEST), .down = fb_ceil(a[0].out, 2),
+      .across = fb_ceil(a[2].out, 2), .wide = fb_ceil(f->channels, 2 * W) * 2 * W};
+  q.one = APART(f->outs * q.wide);
+  q.m_ranges = fb_ceil(q.high.count, SQUARE_PANELS);
+  q.c_ranges = fb_ceil(f->channels, SQUARE_COLUMNS);
+  const i64 tasks = q.m_ranges * q.c_ranges * f->groups, all = f->images * q.down * q.across;
+  q.splits = fb_max(1, fb_min(fb_ceil(ENOUGH_TASKS, tasks), all / (4 * RUN)));
+  const i64 sx = f->images * a[0].in * a[2].in * q.x.width + 2 * W;
+  const i64 sg = f->images * a[0].out * a[2].out * q.g.width + 2 * W;
+  const i64 sums = q.splits * f->groups * POINTS * q.one;
+  T *room = take_room(&call_room, (sx + sg + sums) * sizeof(T));
+  if (!room) return 0;
+  q.partial = room, q.x.to = room + sums, q.g.to = room + sums + sx;
+  fb_parallel(L(row_task), &q.x, f->images);
+  fb_parallel(L(row_task), &q.g, f->images);
+  fb_parallel(L(square_weight_task), &q, q.splits * tasks);
+  L(square_join) join = {&q, w};
+  fb_parallel(L(square_join_task), &join, f->groups * f->outs);
+  leave_room(&call_room);
+  return 1;
+}
