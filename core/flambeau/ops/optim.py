@@ -22,7 +22,7 @@ from flambeau.tensor import Tensor
 Tensors = Sequence[Tensor]
 
 
-def _check_lengths(name: str, params: Tensors, **lists: Tensors) -> None:
+def _check_lengths(name: str, params: Tensors, **lists: Sequence[Any]) -> None:
     for what, tensors in lists.items():
         if len(tensors) != len(params):
             raise RuntimeError(
@@ -190,3 +190,101 @@ def adam_step_(
 
 def _root(x: Any) -> Any:
     return x.sqrt() if isinstance(x, Tensor) else math.sqrt(x)
+
+
+# ---- RMSprop -------------------------------------------------------------------------------------
+def _rmsprop_samples(make: Make) -> Iterator[Sample]:
+    def lists(mean: bool, momentum: bool) -> tuple[list[Tensor], ...]:
+        def some(**limits: Any) -> list[Tensor]:
+            return [make(3, 4, **limits), make(4, 2, **limits).t()]
+
+        small = some(low=-0.1, high=0.1) if mean else []
+        return some(), some(), some(low=0.1, high=2), small, some() if momentum else []
+
+    settings = (0.1, 0.9, 1e-3)
+    yield Sample((*lists(False, False), *settings), name="plain")
+    yield Sample((*lists(True, False), *settings), {"weight_decay": 0.1, "maximize": True},
+                 name="centered")
+    yield Sample((*lists(True, True), *settings), {"momentum": 0.5}, name="momentum")
+
+
+def _rmsprop_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "1 params but 0 square_avgs", [make(3)], [make(3)], [], [], [], 0.1,
+                0.9, 1e-8)
+
+
+@composite(
+    "rmsprop_step_(Tensor[] params, Tensor[] grads, Tensor[] square_avgs, Tensor[] grad_avgs, "
+    "Tensor[] momentum_buffers, Any lr, float alpha, float eps, *, float weight_decay=0, "
+    "float momentum=0, bool maximize=False) -> Tensor[]",
+    namespaces=("_internal",), out=False, method=False, dtypes="floating",
+    samples=_rmsprop_samples, errors=_rmsprop_errors,
+)
+def rmsprop_step_(
+    params: Tensors, grads: Tensors, square_avgs: Tensors, grad_avgs: Tensors,
+    momentum_buffers: Tensors, lr: Any, alpha: float, eps: float, weight_decay: float = 0,
+    momentum: float = 0, maximize: bool = False,
+) -> list[Tensor]:
+    """One step of RMSprop; see :class:`flambeau.optim.RMSprop`.
+
+    Args:
+        grad_avgs: one per parameter if the step is centered, else none.
+        momentum_buffers: one per parameter, or none at all without momentum.
+    """
+    _check_lengths("rmsprop_step_", params, grads=grads, square_avgs=square_avgs)
+    for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        grad = _with_decay(param, -grad if maximize else grad, weight_decay)
+        square = square_avgs[i]
+        square.mul_(alpha).add_(grad * grad * (1 - alpha))
+        if grad_avgs:
+            mean = grad_avgs[i]
+            mean.add_((grad - mean) * (1 - alpha))
+            square = square - mean * mean
+        step = grad / (square.sqrt() + eps)
+        if momentum_buffers:
+            step = momentum_buffers[i].mul_(momentum).add_(step)
+        param.sub_(step * lr)
+    return [*params, *square_avgs, *grad_avgs, *momentum_buffers]
+
+
+def _with_decay(param: Tensor, grad: Tensor, weight_decay: float) -> Tensor:
+    return grad + param * weight_decay if weight_decay else grad
+
+
+# ---- Adagrad -------------------------------------------------------------------------------------
+def _adagrad_samples(make: Make) -> Iterator[Sample]:
+    def lists() -> tuple[list[Tensor], ...]:
+        squares = [make(3, 4, low=0.1, high=2), make(4, 2, low=0.1, high=2).t()]
+        return [make(3, 4), make(4, 2).t()], [make(3, 4), make(4, 2).t()], squares
+
+    yield Sample((*lists(), [0.1, 0.02], 1e-3), name="plain")
+    yield Sample((*lists(), [0.1, 0.02], 1e-3), {"weight_decay": 0.1, "maximize": True},
+                 name="decay")
+
+
+def _adagrad_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "1 params but 2 rates", [make(3)], [make(3)], [make(3)], [0.1, 0.1],
+                1e-8)
+
+
+@composite(
+    "adagrad_step_(Tensor[] params, Tensor[] grads, Tensor[] sums, Any rates, float eps, *, "
+    "float weight_decay=0, bool maximize=False) -> Tensor[]",
+    namespaces=("_internal",), out=False, method=False, dtypes="floating",
+    samples=_adagrad_samples, errors=_adagrad_errors,
+)
+def adagrad_step_(
+    params: Tensors, grads: Tensors, sums: Tensors, rates: Sequence[Any], eps: float,
+    weight_decay: float = 0, maximize: bool = False,
+) -> list[Tensor]:
+    """One step of Adagrad; see :class:`flambeau.optim.Adagrad`.
+
+    Args:
+        rates: the learning rate of each parameter.
+    """
+    _check_lengths("adagrad_step_", params, grads=grads, sums=sums, rates=rates)
+    for param, grad, total, rate in zip(params, grads, sums, rates, strict=True):
+        grad = _with_decay(param, -grad if maximize else grad, weight_decay)
+        total.add_(grad * grad)
+        param.sub_(grad / (total.sqrt() + eps) * rate)
+    return [*params, *sums]

@@ -1,11 +1,15 @@
-"""Base of the optimizers that update one parameter after the other in elementwise ops."""
+"""Base of the optimizers that update one parameter after the other in elementwise ops, or all of
+a group by one op."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import flambeau as fb
-from flambeau.optim.adam import steps_as_tensor
+from flambeau.ops.optim import foreach_add_
+from flambeau.optim._lists import update
+from flambeau.optim.adam import as_real, steps_as_tensor
 from flambeau.optim.optimizer import Closure, Optimizer
 from flambeau.tensor import Tensor
 
@@ -42,15 +46,26 @@ class Elementwise(Optimizer):
         loss = self._evaluate(closure)
         with self._grad_mode():
             for group in self.param_groups:
-                for p in group["params"]:
-                    if p._grad is not None:
-                        self._step_one(p, group)
+                params = [p for p in group["params"] if p._grad is not None]
+                if params:
+                    self._step_group(params, group)
         return loss
 
+    def _step_group(self, params: list[Any], group: dict[str, Any]) -> None:
+        """Update the parameters of a group that have gradients."""
+        for p in params:
+            self._step_one(p, group)
+
+    def _states(self, params: list[Any], group: dict[str, Any]) -> list[dict[str, Any]]:
+        """The states of parameters, started where they are new."""
+        states = [self.state[p] for p in params]
+        for p, state in zip(params, states, strict=True):
+            if not state:
+                state.update(self._start(p, group))
+        return states
+
     def _step_one(self, p: Any, group: dict[str, Any]) -> None:
-        state = self.state[p]
-        if not state:
-            state.update(self._start(p, group))
+        state, = self._states([p], group)
         grad = -p._grad if group.get("maximize") else p._grad
         if p.dtype.is_complex:
             p, grad = fb.view_as_real(p), fb.view_as_real(grad)
@@ -65,6 +80,28 @@ def step_counter(p: Tensor, group: dict[str, Any]) -> Tensor:
     place = p.device if group.get("capturable") else "cpu"
     counter: Tensor = fb.zeros((), dtype=fb.float32, device=place)
     return counter
+
+
+def all_counted(states: list[dict[str, Any]], group: dict[str, Any]) -> list[Tensor]:
+    """Count a step of several parameters; the counters."""
+    counters = [state["step"] for state in states]
+    if group["differentiable"]:
+        for counter in counters:
+            counter.add_(1)
+    else:
+        update(foreach_add_, (counters,), (counters,), value=1.0)
+    return counters
+
+
+def run(
+    function: Any, lists: Sequence[list[Any]], group: dict[str, Any], **settings: Any
+) -> None:
+    """Run the op of a step on parameters, gradients and state, and on pairs for complex numbers."""
+    real = [as_real(tensors) for tensors in lists]
+    if group["differentiable"]:
+        function.op.decompose(*real, **settings)
+    else:
+        update(function, real, (real[0], *real[2:]), **settings)
 
 
 def counted(state: dict[str, Any]) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import flambeau as fb
+from flambeau.ops.optim import adagrad_step_
 from flambeau.optim._checks import check_at_least_zero, check_implementation, check_lr
-from flambeau.optim._elementwise import Elementwise, counted, decayed
+from flambeau.optim._elementwise import Elementwise, all_counted, run
 from flambeau.optim.optimizer import ParamsT
 from flambeau.tensor import Tensor
 
@@ -54,9 +55,9 @@ class Adagrad(Elementwise):
                 p.detach(), complex(value, value) if p.dtype.is_complex else value,
                 memory_format=fb.preserve_format)}
 
-    def _update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        step = counted(state)
-        grad = decayed(p, grad, group)
-        rate = group["lr"] / (1 + (step - 1) * group["lr_decay"])
-        state["sum"].add_(grad * grad)
-        p.sub_(grad / (state["sum"].sqrt() + group["eps"]) * rate)
+    def _step_group(self, params: list[Any], group: dict[str, Any]) -> None:
+        states = self._states(params, group)
+        steps = [counter.item() for counter in all_counted(states, group)]
+        run(adagrad_step_, [params, [p._grad for p in params], [s["sum"] for s in states]], group,
+            rates=[group["lr"] / (1 + (step - 1) * group["lr_decay"]) for step in steps],
+            eps=group["eps"], weight_decay=group["weight_decay"], maximize=group["maximize"])

@@ -118,7 +118,7 @@ def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
 
 def as_real(tensors: list[Any]) -> list[Any]:
     """Complex tensors as pairs of real numbers, over the same memory."""
-    if not any(t._kind.dtype.is_complex for t in tensors):
+    if not any(kind.dtype.is_complex for kind in {t._kind for t in tensors}):
         return tensors
     return [fb.view_as_real(t) if t.dtype.is_complex else t for t in tensors]
 

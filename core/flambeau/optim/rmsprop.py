@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from flambeau.ops.optim import rmsprop_step_
 from flambeau.optim._checks import check_at_least_zero, check_lr
-from flambeau.optim._elementwise import (
-    Elementwise,
-    counted,
-    decayed,
-    move_mean,
-    move_square,
-    step_counter,
-    zeros_like,
-)
+from flambeau.optim._elementwise import Elementwise, all_counted, run, step_counter, zeros_like
 from flambeau.optim.optimizer import ParamsT
 from flambeau.tensor import Tensor
 
@@ -55,16 +48,12 @@ class RMSprop(Elementwise):
             state["grad_avg"] = zeros_like(p)
         return state
 
-    def _update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        counted(state)
-        grad = decayed(p, grad, group)
-        square = state["square_avg"]
-        move_square(square, grad, group["alpha"])
-        if group["centered"]:
-            mean = state["grad_avg"]
-            move_mean(mean, grad, group["alpha"])
-            square = square - mean * mean
-        step = grad / (square.sqrt() + group["eps"])
-        if group["momentum"] > 0:
-            step = state["momentum_buffer"].mul_(group["momentum"]).add_(step)
-        p.sub_(step * group["lr"])
+    def _step_group(self, params: list[Any], group: dict[str, Any]) -> None:
+        states = self._states(params, group)
+        all_counted(states, group)
+        used = {"square_avg": True, "grad_avg": group["centered"],
+                "momentum_buffer": group["momentum"] > 0}
+        lists = [[s[name] for s in states] if is_used else [] for name, is_used in used.items()]
+        run(rmsprop_step_, [params, [p._grad for p in params], *lists], group, lr=group["lr"],
+            alpha=group["alpha"], eps=group["eps"], weight_decay=group["weight_decay"],
+            momentum=group["momentum"], maximize=group["maximize"])

@@ -5,6 +5,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import nn, optim
+from flambeau.ops import optim as steps_of
 from flambeau_cpu.kernels.optim import kernels as plain
 from flambeau_cpu.native.kernels.optim import kernels as native
 from flambeau_cpu.native.library import runtime
@@ -91,6 +92,42 @@ def test_adam_equals_numpy(threads, dtype, settings, amsgrad):
     run_native("adam_step_", *mine, *rest, steps=steps, **adam(settings))
     plain.fresh["adam_step_"](*theirs, *rest, steps=steps, **adam(settings))
     check_equal(mine, theirs)
+
+
+def by_ops(op, lists, *rest, **settings):
+    """The op's decomposition, on copies; lists of arrays."""
+    tensors = [[fb.from_numpy(np.array(a)) for a in x] for x in lists]
+    op.op.decompose(*tensors, *rest, **settings)
+    return [[t.numpy() for t in x] for x in tensors]
+
+
+RMSPROP = [{}, {"weight_decay": 0.1}, {"maximize": True, "weight_decay": 0.1}]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("settings", RMSPROP, ids=str)
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_rmsprop_equals_its_ops(threads, dtype, settings, centered, momentum):
+    lists = arrays(dtype, 5)
+    lists[2] = [np.asarray(a + dtype(20)) for a in lists[2]]  # above the square of any mean
+    lists[3] = lists[3] if centered else []
+    lists[4] = lists[4] if momentum else []
+    settings = {"weight_decay": 0.0, "maximize": False, "momentum": momentum} | settings
+    expected = by_ops(steps_of.rmsprop_step_, lists, 0.1, 0.9, 1e-8, **settings)
+    run_native("rmsprop_step_", *lists, 0.1, 0.9, 1e-8, **settings)
+    check_equal(lists, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("settings", RMSPROP, ids=str)
+def test_adagrad_equals_its_ops(threads, dtype, settings):
+    lists = arrays(dtype, 3)
+    settings = {"weight_decay": 0.0, "maximize": False} | settings
+    rates = [0.1 / (i + 1) for i in range(len(SHAPES))]
+    expected = by_ops(steps_of.adagrad_step_, lists, rates, 1e-8, **settings)
+    run_native("adagrad_step_", *lists, rates, 1e-8, **settings)
+    check_equal(lists, expected)
 
 
 def test_a_maximum_keeps_nan():

@@ -100,6 +100,83 @@ i64 NAME(adam_step)(const list *p, const list *g, const list *m, const list *v, 
   return NAME(run)(&job);
 }
 
+/* ---- RMSprop --------------------------------------------------------------------------------- */
+typedef struct {
+  T lr, alpha, fresh, eps, momentum, decay, sign;
+} NAME(rmsprop_numbers);
+
+/* The means of the gradients and the momentum come behind the squares, as far as there are any. */
+static inline __attribute__((always_inline)) void NAME(rmsprop)(
+    const NAME(rmsprop_numbers) *s, T *const *x, i64 n, const int centered, const int momentum) {
+  const T lr = s->lr, alpha = s->alpha, fresh = s->fresh, eps = s->eps, beta = s->momentum;
+  const T decay = s->decay, sign = s->sign;
+  T *restrict p = x[0], *restrict v = x[2], *restrict m = centered ? x[3] : NULL;
+  T *restrict b = momentum ? x[3 + centered] : NULL;
+  const T *restrict g = x[1];
+  for (i64 i = 0; i < n; ++i) {
+    T slope = g[i] * sign;
+    if (decay != 0) slope = slope + p[i] * decay;
+    T square = v[i] * alpha + slope * slope * fresh;
+    v[i] = square;
+    if (centered) {
+      const T mean = m[i] + (slope - m[i]) * fresh;
+      m[i] = mean, square = square - mean * mean;
+    }
+    T step = slope / (SQRT(square) + eps);
+    if (momentum) b[i] = step = b[i] * beta + step;
+    p[i] = p[i] - step * lr;
+  }
+}
+#define RMSPROP(name, centered, momentum)                                                        \
+  static void NAME(name)(const void *s, T *const *x, i64 n, i64 at) {                             \
+    NAME(rmsprop)(s, x, n, centered, momentum);                                                  \
+  }
+RMSPROP(rmsprop_plain, 0, 0)
+RMSPROP(rmsprop_momentum, 0, 1)
+RMSPROP(rmsprop_centered, 1, 0)
+RMSPROP(rmsprop_both, 1, 1)
+#undef RMSPROP
+
+i64 NAME(rmsprop_step)(const list *p, const list *g, const list *v, const list *m, const list *b,
+                       f64 lr, f64 alpha, f64 fresh, f64 eps, f64 momentum, f64 decay,
+                       i64 maximize) {
+  static const NAME(step) steps[2][2] = {{NAME(rmsprop_plain), NAME(rmsprop_momentum)},
+                                         {NAME(rmsprop_centered), NAME(rmsprop_both)}};
+  const NAME(rmsprop_numbers) numbers = {(T)lr, (T)alpha, (T)fresh, (T)eps, (T)momentum, (T)decay,
+                                         maximize ? -1 : 1};
+  const int centered = m->size > 0, moves = b->size > 0;
+  NAME(job) job = {{{p, g, v, centered ? m : b, b}, 3 + centered + moves}, &numbers,
+                   steps[centered][moves], 1 | 4 | 8 | 16};
+  return NAME(run)(&job);
+}
+
+/* ---- Adagrad --------------------------------------------------------------------------------- */
+typedef struct {
+  T eps, decay, sign;
+  const f64 *rates;
+} NAME(adagrad_numbers);
+
+static void NAME(adagrad)(const void *given, T *const *x, i64 n, i64 at) {
+  const NAME(adagrad_numbers) *s = given;
+  const T eps = s->eps, decay = s->decay, sign = s->sign, rate = (T)s->rates[at];
+  T *restrict p = x[0], *restrict sum = x[2];
+  const T *restrict g = x[1];
+  for (i64 i = 0; i < n; ++i) {
+    T slope = g[i] * sign;
+    if (decay != 0) slope = slope + p[i] * decay;
+    const T total = sum[i] + slope * slope;
+    sum[i] = total;
+    p[i] = p[i] - slope / (SQRT(total) + eps) * rate;
+  }
+}
+i64 NAME(adagrad_step)(const list *p, const list *g, const list *sums, const array *rates, f64 eps,
+                       f64 decay, i64 maximize) {
+  const NAME(adagrad_numbers) numbers = {(T)eps, (T)decay, maximize ? -1 : 1,
+                                         (const f64 *)rates->data};
+  NAME(job) job = {{{p, g, sums}, 3}, &numbers, NAME(adagrad), 1 | 4};
+  return NAME(run)(&job);
+}
+
 /* ---- numbers --------------------------------------------------------------------------------- */
 static void NAME(add)(const void *number, T *const *x, i64 n, i64 at) {
   const T value = *(const T *)number;

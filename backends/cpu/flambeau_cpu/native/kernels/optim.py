@@ -19,9 +19,11 @@ from flambeau_cpu.native.library import Library
 kernels = NativeTable()
 Arrays = Sequence[Any]
 _FUNCTIONS = {"sgd_step": "Iaaaddddii", "adam_step": "Iaaaaaaaddddddi", "add_number": "Iad",
+              "rmsprop_step": "Iaaaaaddddddi", "adagrad_step": "Iaaaaddi",
               "scale": "Iaa", "norm": "Iaa"}
 _c = Library("optim", {"look_at_list": "ap"} | {
     f"{name}_{kind}": letters for name, letters in _FUNCTIONS.items() for kind in ("f32", "f64")})
+_NUMBERS = {int, float, bool}
 _SUFFIXES = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
 
 
@@ -48,7 +50,7 @@ def _of(arrays: Arrays) -> dict[str, Any] | None:
 
 
 def _are_numbers(*values: Any) -> bool:
-    return all(isinstance(v, (int, float)) for v in values)
+    return {v.__class__ for v in values} <= _NUMBERS
 
 
 @kernels.fresh_form("foreach_add_", at=0)
@@ -113,3 +115,34 @@ def adam_step_(
         roots, sizes, 1 - beta1, beta2, 1 - beta2, eps, 0.0 if decoupled else weight_decay,
         1 - lr * weight_decay if decoupled else 1.0, maximize)
     return (*params, *exp_avgs, *exp_avg_sqs, *max_exp_avg_sqs) if done else NotImplemented
+
+
+@kernels.fresh_form("rmsprop_step_", at=0)
+def rmsprop_step_(
+    params: Arrays, grads: Arrays, square_avgs: Arrays, grad_avgs: Arrays,
+    momentum_buffers: Arrays, lr: Any, alpha: float, eps: float, weight_decay: float,
+    momentum: float, maximize: bool,
+) -> Any:
+    """RMSprop."""
+    functions = _of(params)
+    if functions is None or not _are_numbers(lr, alpha, eps, weight_decay, momentum):
+        return NotImplemented
+    done = functions["rmsprop_step"](
+        list(params), list(grads), list(square_avgs), list(grad_avgs), list(momentum_buffers), lr,
+        alpha, 1 - alpha, eps, momentum, weight_decay, maximize)
+    return (*params, *square_avgs, *grad_avgs, *momentum_buffers) if done else NotImplemented
+
+
+@kernels.fresh_form("adagrad_step_", at=0)
+def adagrad_step_(
+    params: Arrays, grads: Arrays, sums: Arrays, rates: Sequence[Any], eps: float,
+    weight_decay: float, maximize: bool,
+) -> Any:
+    """Adagrad."""
+    functions = _of(params)
+    if functions is None or len(rates) != len(params) or not _are_numbers(*rates, weight_decay):
+        return NotImplemented
+    done = functions["adagrad_step"](
+        list(params), list(grads), list(sums), np.array(rates, np.float64), eps, weight_decay,
+        maximize)
+    return (*params, *sums) if done else NotImplemented
