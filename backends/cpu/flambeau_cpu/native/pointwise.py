@@ -17,17 +17,19 @@ import numpy as np
 
 from flambeau.backend import Layout, Strided, dtypes
 from flambeau_cpu.memory import empty
-from flambeau_cpu.native.choice import NativeTable
+from flambeau_cpu.native.choice import NativeTable, threshold
 from flambeau_cpu.native.library import Library, runtime
 from flambeau_cpu.native.order import CODES
 
 OPERANDS: Final = 8
 """``FB_OPERANDS`` of ``pointwise.h``."""
-LIGHT: Final = 65536
+LIGHT: Final = 131072
+MEDIUM: Final = 16384
 HEAVY: Final = 4096
-"""Elements from which on a kernel is used: NumPy, on one thread, is quick at what moves more than
-it computes."""
-HALVES: Final = {"float16": CODES["e"], "bfloat16": CODES["E"]}
+"""Elements from which on a kernel is used: NumPy, on one thread, is quick where it has one function
+for row-major arrays (light), less so where it takes several or where arrays lie otherwise."""
+STAGED: Final = {"float16": CODES["e"]}
+"""Dtypes that the engine converts, because compilers find no vectors for that, and their codes."""
 LIGHT_TASK: Final = 32768
 HEAVY_TASK: Final = 8192
 """Elements: with functions an element costs several times what it costs to move it."""
@@ -61,13 +63,15 @@ class Pointwise:
         name: of the op.
         kinds: of NumPy dtypes that are taken, as in ``dtype.kind``; ``V`` is bfloat16.
         variants: formulas for certain values of a number: by argument, then value.
+        flat_at: elements below which row-major arrays of one shape are declined.
     """
 
     def __init__(
         self, name: str, kinds: str = "biufV",
-        variants: Mapping[str, Mapping[float, str]] | None = None,
+        variants: Mapping[str, Mapping[float, str]] | None = None, flat_at: int = 0,
     ) -> None:
         self.name, self.kinds, self.variants = name, kinds, variants or {}
+        self.flat_at = flat_at
         self.plans: dict[Any, Plan | None] = {}
         self.simple: dict[Any, tuple[Callable[..., int], int, Any]] = {}
         """By the dtype of all arrays, what runs where there are no numbers and no settings."""
@@ -82,10 +86,12 @@ class Pointwise:
     # ---- calls ---------------------------------------------------------------------------------
     def unary(self) -> Callable[..., Any]:
         """:meth:`fresh` for one array, with a short way for row-major ones."""
-        find, general = self.simple.get, self.fresh
+        find, general, flat_at = self.simple.get, self.fresh, self.flat_at
 
         def fresh(x: Any, **attributes: Any) -> Any:
             if not attributes and x.__class__ is np.ndarray and x.flags.c_contiguous:
+                if x.size < flat_at:
+                    return NotImplemented
                 found = find(x.dtype)
                 if found is not None:
                     run, address, what = found
@@ -98,17 +104,23 @@ class Pointwise:
 
     def binary(self) -> Callable[..., Any]:
         """:meth:`fresh` for two operands, with a short way for row-major arrays of one shape."""
-        find, general = self.simple.get, self.fresh
+        find, general, flat_at = self.simple.get, self.fresh, self.flat_at
 
         def fresh(a: Any, b: Any, **attributes: Any) -> Any:
-            if not attributes and b.__class__ is np.ndarray and a.__class__ is np.ndarray and (
-                    a.dtype is b.dtype) and a.flags.c_contiguous and b.flags.c_contiguous:
-                found, shape = find(a.dtype), a.shape
-                if found is not None and b.shape == shape:
-                    run, address, what = found
-                    out = empty(shape, what)
-                    run(address, out, a, b)
-                    return out
+            if a.__class__ is np.ndarray and a.flags.c_contiguous and not attributes:
+                if b.__class__ is np.ndarray:
+                    shape = a.shape
+                    if b.shape == shape and b.flags.c_contiguous and a.dtype is b.dtype:
+                        if a.size < flat_at:
+                            return NotImplemented
+                        found = find(a.dtype)
+                        if found is not None:
+                            run, address, what = found
+                            out = empty(shape, what)
+                            run(address, out, a, b)
+                            return out
+                elif a.size < flat_at:
+                    return NotImplemented
             return general(a, b, **attributes)
 
         return fresh
@@ -293,7 +305,7 @@ def library(spec: Spec) -> Library:
         lambda: source(spec), f"{_HEAD}{version()}\n{_VERSION}\n{spec}")
 
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 """Of :func:`source`: to be counted up when it writes another text."""
 
 
@@ -336,14 +348,14 @@ def _converted(kernel: Any, out: Any, value: Any) -> Any:
     value = kernel.let(value, "y")
     if value.register in ("f32", "f64") and out.category == 1 and out.itemsize < 8:
         return kernel.cast(value, "i64")
-    if value.register == "f64" and out.name in HALVES:
+    if value.register == "f64" and out.name in STAGED:
         return kernel.rounded_to_odd(value)
     return value
 
 
 def _seen(what: Any) -> Any:
     """The dtype in which a kernel sees elements."""
-    return dtypes.float32 if what.name in HALVES else what
+    return dtypes.float32 if what.name in STAGED else what
 
 
 def _member(x: Any) -> str:
@@ -353,7 +365,7 @@ def _member(x: Any) -> str:
 def _entry(spec: Spec, task: int) -> str:
     """The function that is called, and what it tells the engine."""
     tensors, numbers = spec.tensors, spec.numbers
-    codes = ", ".join(str(HALVES.get(t.name, 0)) for t in tensors)
+    codes = ", ".join(str(STAGED.get(t.name, 0)) for t in tensors)
     sizes = ", ".join(str(t.itemsize) for t in tensors)
     parameters = ["fb_engine engine", *(f"const array *x{o}" for o in range(len(tensors)))]
     parameters += [f"{'f64' if _member(x) == 'f' else 'i64'} n{k}" for k, x in enumerate(numbers)]
@@ -376,7 +388,10 @@ def register(
         inputs: how many tensors or operands the ops take.
     """
     for name, at in names.items():
-        kernels = Pointwise(name, kinds, **settings)
+        flat_at = 0
+        if at == LIGHT:
+            at, flat_at = MEDIUM, threshold(LIGHT)
+        kernels = Pointwise(name, kinds, flat_at=flat_at, **settings)
         fresh = {1: kernels.unary, 2: kernels.binary}.get(inputs, lambda: kernels.fresh)()  # noqa: B023
         table.fresh_form(name, at=at, inputs=inputs)(fresh)
-        table.out_form(name, at=at, inputs=inputs)(kernels.out)
+        table.out_form(name, at=LIGHT if flat_at else at, inputs=inputs)(kernels.out)

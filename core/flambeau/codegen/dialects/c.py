@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from flambeau.codegen.dialects.base import Index, Parameter, Register
+from flambeau.codegen.dialects.base import FLOATS, Index, Parameter, Register
 from flambeau.codegen.dialects.clike import CLike
 
 _ATOMIC = """\
@@ -74,6 +74,11 @@ class C(CLike):
             "  return x != x ? 0x7fc0 : (unsigned short)((u + 0x7fff + ((u >> 16) & 1)) >> 16);\n"
             "}\n#define fb_store_bf16(p, i, v) ((p)[i] = fb_to_bf16(v))"),
     }
+
+    def cast(self, text: str, source: Register, target: Register) -> str:
+        if source == "bool" and target in FLOATS:  # compilers find vectors for this one
+            return self.select(text, self.literal(1, target), self.literal(0, target), target)
+        return super().cast(text, source, target)
 
     def shared(self, register: Register, name: str, count: int) -> str:
         raise NotImplementedError("kernels in C have no groups")

@@ -8,23 +8,35 @@
 #include "half.h"
 
 #define DIMS 64
-#define PIECE 512  /* elements that are handled at once where an operand is staged */
-#define LONG 48    /* elements from which on a row is a stretch of its own */
+#define PIECE 1024 /* elements that are handled at once where an operand is staged */
+#define LONG 48    /* elements from which on a row is worth being handled on its own */
+#define SHORT 256  /* elements up to which several rows are handled at once, if that needs no copy */
 #define TILE 64    /* rows and columns of a tile */
 #define STREAM (i64)(24 << 20) /* bytes from which on a result bypasses the caches */
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
+/* How an operand lies where elements are counted along the result's memory. */
+enum {
+  FLAT,     /* side by side */
+  CONSTANT, /* one element */
+  PERIODIC, /* the same row again and again */
+  ROWS,     /* side by side within a row */
+  SPREAD,   /* one element per row */
+  LOOSE     /* any other way, or of 16-bit floats */
+};
+
 typedef struct {
   const fb_kernel *kernel;
   const fb_number *numbers;
-  i64 nd, count, rows, columns, task, tiles_across;
+  i64 nd, count, columns, task, tiles_across, by_rows, streams, is_plain;
   i64 sizes[DIMS];
   i64 strides[FB_OPERANDS][DIMS]; /* in bytes */
+  i64 steps[FB_OPERANDS][DIMS];   /* from the start of a row to that of the next, by the
+                                     dimension that counts on */
   char *data[FB_OPERANDS];
-  i64 is_staged[FB_OPERANDS], is_constant[FB_OPERANDS], is_across[FB_OPERANDS];
-  i64 is_any_staged, streams;
+  i64 lie[FB_OPERANDS], is_across[FB_OPERANDS];
 } call;
 
 /* ---- the walk ------------------------------------------------------------------------------ */
@@ -89,35 +101,60 @@ static int walk(call *c, const array *const *x) {
   return 1;
 }
 
-/* ---- staging ------------------------------------------------------------------------------- */
+static void find_steps(call *c) {
+  for (i64 o = 0; o < c->kernel->operands; ++o) {
+    i64 back = 0;
+    for (i64 d = c->nd - 2; d >= 0; --d) {
+      c->steps[o][d] = c->strides[o][d] - back;
+      back += (c->sizes[d] - 1) * c->strides[o][d];
+    }
+  }
+}
+
+static i64 how_it_lies(const call *c, i64 o) {
+  const i64 size = c->kernel->size[o], inner = c->strides[o][c->nd - 1];
+  i64 step = size, is_flat = 1, is_periodic = 1;
+  for (i64 d = c->nd - 1; d >= 0; step *= c->sizes[d--]) {
+    is_flat &= c->strides[o][d] == step || c->sizes[d] == 1;
+    if (d < c->nd - 1) is_periodic &= !c->strides[o][d];
+  }
+  if (is_periodic && !inner && c->count > 1) return CONSTANT;
+  if (is_flat && !c->kernel->code[o]) return FLAT;
+  if (is_periodic && c->nd > 1) return PERIODIC;
+  if (!inner) return SPREAD;
+  return inner == size && !c->kernel->code[o] ? ROWS : LOOSE;
+}
+
+/* ---- places -------------------------------------------------------------------------------- */
 typedef struct {
-  i64 at[DIMS];  /* the position in all dimensions */
-  i64 left;      /* elements to the end of the row */
+  i64 at[DIMS];           /* the row, in all dimensions but the last */
+  i64 column;
+  char *row[FB_OPERANDS]; /* its start */
 } place;
 
-static place start_at(const call *c, i64 i) {
-  place p;
-  for (i64 d = c->nd - 1; d >= 0; --d) {
-    p.at[d] = i % c->sizes[d];
+static void start_at(const call *c, i64 i, place *p) {
+  p->column = i % c->columns;
+  i /= c->columns;
+  for (i64 o = 0; o < c->kernel->operands; ++o) p->row[o] = c->data[o];
+  for (i64 d = c->nd - 2; d >= 0; --d) {
+    p->at[d] = i % c->sizes[d];
     i /= c->sizes[d];
+    for (i64 o = 0; o < c->kernel->operands; ++o) p->row[o] += p->at[d] * c->strides[o][d];
   }
-  p.left = c->columns - p.at[c->nd - 1];
-  return p;
 }
 
-static void next_row(const call *c, place *p) {
-  i64 d = c->nd - 1;
-  p->at[d] = 0;
-  while (--d >= 0 && ++p->at[d] == c->sizes[d]) p->at[d] = 0;
-  p->left = c->columns;
+/* To the start of the next row; of one operand only if its number is given. */
+static void next_row(const call *c, place *p, i64 only) {
+  i64 d = c->nd - 2;
+  p->column = 0;
+  while (d >= 0 && ++p->at[d] == c->sizes[d]) p->at[d--] = 0;
+  if (d < 0) return;
+  if (only >= 0) p->row[only] += c->steps[only][d];
+  else
+    for (i64 o = 0; o < c->kernel->operands; ++o) p->row[o] += c->steps[o][d];
 }
 
-static char *address(const call *c, i64 o, const place *p) {
-  char *found = c->data[o];
-  for (i64 d = 0; d < c->nd; ++d) found += p->at[d] * c->strides[o][d];
-  return found;
-}
-
+/* ---- staging ------------------------------------------------------------------------------- */
 #define MOVE(type) \
   for (i64 i = 0; i < n; ++i) *(type *)(to + i * to_step) = *(const type *)(from + i * from_step)
 
@@ -145,46 +182,58 @@ static void splat(char *to, const char *from, i64 n, i64 size) {
 typedef struct {
   char data[FB_OPERANDS][PIECE * 8] __attribute__((aligned(64)));
   uint16_t half[PIECE];
-  const char *constant[FB_OPERANDS]; /* whose value fills the first `filled` elements */
+  const char *from[FB_OPERANDS]; /* whose elements are the first `filled` ones, where they repeat */
   i64 filled[FB_OPERANDS];
   char tile[][TILE * TILE * 8]; /* turned operands, for those tasks that have them */
 } stage;
 
+static void clear(stage *s) { memset(s->from, 0, sizeof s->from); }
+
 /* n elements of an operand from p on, side by side and as the kernel sees them. */
-static void gather(const call *c, i64 o, place p, i64 n, stage *s) {
+static void gather(const call *c, i64 o, const place *start, i64 n, stage *s) {
   const i64 size = c->kernel->size[o], code = c->kernel->code[o], step = c->strides[o][c->nd - 1];
+  const i64 left = c->columns - start->column, lies = c->lie[o];
   char *to = code ? (char *)s->half : s->data[o];
-  const i64 total = n;
-  if (c->is_constant[o] || (!step && p.left >= n)) {
-    const char *from = address(c, o, &p);
-    if (s->constant[o] == from && s->filled[o] >= n) return;
-    s->constant[o] = from, s->filled[o] = n;
-    splat(to, from, n, size);
+  const char *from = start->row[o] + start->column * step;
+  if (lies == CONSTANT || (lies == PERIODIC && !start->column) || (!step && left >= n)) {
+    if (s->from[o] == from && s->filled[o] >= n) return;
+    s->from[o] = from, s->filled[o] = n;
   } else {
-    s->constant[o] = NULL;
-    for (;;) {
-      const i64 part = fb_min(n, p.left);
-      const char *from = address(c, o, &p);
-      if (step) move(to, size, from, step, part, size);
-      else splat(to, from, part, size);
-      to += part * size;
-      if (!(n -= part)) break;
-      next_row(c, &p);
+    s->from[o] = NULL;
+  }
+  if (lies == CONSTANT || (!step && left >= n)) {
+    splat(to, from, n, size);
+  } else if (left >= n && code && step == size) {
+    widen((f32 *)s->data[o], (const uint16_t *)from, n, code);
+    return;
+  } else if (left >= n) {
+    move(to, size, from, step, n, size);
+  } else {
+    place p = *start;
+    for (i64 done = 0; done < n;) {
+      const i64 part = fb_min(n - done, c->columns - p.column);
+      from = p.row[o] + p.column * step;
+      if (step) move(to + done * size, size, from, step, part, size);
+      else splat(to + done * size, from, part, size);
+      if ((done += part) < n) next_row(c, &p, o);
     }
   }
-  if (code) widen((f32 *)s->data[o], s->half, total, code);
+  if (code) widen((f32 *)s->data[o], s->half, n, code);
 }
 
-static void scatter(const call *c, place p, i64 n, stage *s) {
+static void scatter(const call *c, const place *start, i64 n, stage *s) {
   const i64 size = c->kernel->size[0], code = c->kernel->code[0], step = c->strides[0][c->nd - 1];
-  if (code) narrow(s->half, (const f32 *)s->data[0], n, code);
   const char *from = code ? (const char *)s->half : s->data[0];
-  for (;;) {
-    const i64 part = fb_min(n, p.left);
-    move(address(c, 0, &p), step, from, size, part, size);
-    from += part * size;
-    if (!(n -= part)) break;
-    next_row(c, &p);
+  place p = *start;
+  if (code && step == size && c->columns - p.column >= n) {
+    narrow((uint16_t *)(p.row[0] + p.column * step), (const f32 *)s->data[0], n, code);
+    return;
+  }
+  if (code) narrow(s->half, (const f32 *)s->data[0], n, code);
+  for (i64 done = 0; done < n;) {
+    const i64 part = fb_min(n - done, c->columns - p.column);
+    move(p.row[0] + p.column * step, step, from + done * size, size, part, size);
+    if ((done += part) < n) next_row(c, &p, 0);
   }
 }
 
@@ -205,34 +254,31 @@ static void stream(char *to, const char *from, i64 bytes) {
   memcpy(to, from, (size_t)bytes);
 }
 
-/* n elements from p on, of one row unless rows are short; row r of a tile, if r is not negative. */
-static void piece(const call *c, const place *p, i64 n, i64 is_row, stage *s, i64 r) {
-  char *places[FB_OPERANDS];
-  const fb_kernel *kernel = c->kernel;
-  i64 is_there = 0;
-  for (i64 o = kernel->operands - 1; o >= 0; --o) {
-    const i64 size = kernel->size[o], code = kernel->code[o];
-    if (r >= 0 && c->is_across[o]) {
-      char *turned = s->tile[o] + r * TILE * size;
-      places[o] = code ? s->data[o] : turned;
-      if (code) widen((f32 *)s->data[o], (const uint16_t *)turned, n, code);
-      continue;
-    }
-    /* A row of the operand may lie side by side though the operand as a whole does not. */
-    is_there = !c->is_staged[o] || (is_row && !code && c->strides[o][c->nd - 1] == size);
-    places[o] = is_there ? address(c, o, p) : s->data[o];
-    if (o && !is_there) gather(c, o, *p, n, s);
-  }
+static void run_block(const call *c, char **places, i64 n, stage *s) {
   char *out = places[0];
   if (c->streams) places[0] = s->data[0];
-  kernel->block(places, n, c->numbers);
-  if (c->streams) stream(out, s->data[0], n * kernel->size[0]);
-  else if (!is_there) scatter(c, *p, n, s);
+  c->kernel->block(places, n, c->numbers);
+  if (c->streams) stream(out, s->data[0], n * c->kernel->size[0]);
+}
+
+/* n elements from p on, of one row unless all that lies in rows lies side by side. */
+static void piece(const call *c, const place *p, i64 n, stage *s) {
+  const fb_kernel *kernel = c->kernel;
+  char *places[FB_OPERANDS];
+  int is_there = 0;
+  for (i64 o = kernel->operands - 1; o >= 0; --o) {
+    const i64 lies = c->lie[o], size = kernel->size[o];
+    is_there = lies == FLAT ||
+        (c->by_rows && (lies == ROWS || (lies == PERIODIC && !kernel->code[o] &&
+                                         c->strides[o][c->nd - 1] == size)));
+    places[o] = is_there ? p->row[o] + p->column * size : s->data[o];
+    if (o && !is_there) gather(c, o, p, n, s);
+  }
+  run_block(c, places, n, s);
+  if (!is_there) scatter(c, p, n, s);
 }
 
 /* ---- tasks --------------------------------------------------------------------------------- */
-static void clear(stage *s) { memset(s->constant, 0, sizeof s->constant); }
-
 static void run_flat(void *context, i64 i) {
   const call *c = context;
   const i64 first = i * c->task, n = fb_min(c->task, c->count - first);
@@ -244,21 +290,19 @@ static void run_flat(void *context, i64 i) {
 
 static void run_stretch(void *context, i64 i) {
   const call *c = context;
+  const i64 most = c->by_rows || c->columns > PIECE ? PIECE : PIECE / c->columns * c->columns;
   i64 left = fb_min(c->task, c->count - i * c->task);
-  const i64 is_row = c->columns >= LONG;
-  place p = start_at(c, i * c->task);
+  place p;
   stage s;
   clear(&s);
+  start_at(c, i * c->task, &p);
   while (left) {
-    i64 n = fb_min(left, PIECE);
-    if (is_row) n = fb_min(n, p.left);
-    piece(c, &p, n, is_row, &s, -1);
+    i64 n = fb_min(left, most);
+    if (c->by_rows) n = fb_min(n, c->columns - p.column);
+    piece(c, &p, n, &s);
     left -= n;
-    for (i64 rest = n; rest;) {
-      const i64 part = fb_min(rest, p.left);
-      rest -= part, p.left -= part, p.at[c->nd - 1] += part;
-      if (!p.left) next_row(c, &p);
-    }
+    for (n += p.column; n >= c->columns; n -= c->columns) next_row(c, &p, -1);
+    p.column = n;
   }
 }
 
@@ -271,6 +315,25 @@ static void run_stretch(void *context, i64 i) {
 /* A tile of an operand, whose elements lie closer together from row to row than in a row. */
 static void turn(char *to, const char *from, i64 rows, i64 columns, i64 along, i64 across,
                  i64 size) {
+#if defined(__SSE2__)
+  if (size == 4 && along == 4 && rows % 4 == 0 && columns % 4 == 0) {
+    for (i64 j = 0; j < columns; j += 4)
+      for (i64 r = 0; r < rows; r += 4) {
+        const char *line = from + j * across + r * 4;
+        float *target = (float *)to + r * TILE + j;
+        __m128 a = _mm_loadu_ps((const float *)line);
+        __m128 b = _mm_loadu_ps((const float *)(line + across));
+        __m128 c = _mm_loadu_ps((const float *)(line + 2 * across));
+        __m128 d = _mm_loadu_ps((const float *)(line + 3 * across));
+        _MM_TRANSPOSE4_PS(a, b, c, d);
+        _mm_storeu_ps(target, a);
+        _mm_storeu_ps(target + TILE, b);
+        _mm_storeu_ps(target + 2 * TILE, c);
+        _mm_storeu_ps(target + 3 * TILE, d);
+      }
+    return;
+  }
+#endif
   if (size == 4) TURN(uint32_t)
   else if (size == 8) TURN(uint64_t)
   else if (size == 2) TURN(uint16_t)
@@ -280,22 +343,39 @@ static void turn(char *to, const char *from, i64 rows, i64 columns, i64 along, i
 /* Tiles are counted along the columns, then along the rows of the last two dimensions. */
 static void run_tile(void *context, i64 i) {
   const call *c = context;
-  const i64 last = c->nd - 1, down = fb_ceil(c->sizes[last - 1], TILE);
-  const i64 column = i % c->tiles_across * TILE, row = i / c->tiles_across % down * TILE;
-  const i64 n = fb_min(TILE, c->columns - column);
-  const i64 rows = fb_min(TILE, c->sizes[last - 1] - row);
-  place p = start_at(c, i / c->tiles_across / down * c->sizes[last - 1] * c->columns);
+  const fb_kernel *kernel = c->kernel;
+  const i64 last = c->nd - 1, high = c->sizes[last - 1], down = fb_ceil(high, TILE);
+  const i64 column = i % c->tiles_across * TILE, top = i / c->tiles_across % down * TILE;
+  const i64 n = fb_min(TILE, c->columns - column), rows = fb_min(TILE, high - top);
   char memory[sizeof(stage) + FB_OPERANDS * TILE * TILE * 8] __attribute__((aligned(64)));
   stage *s = (stage *)memory;
+  place p;
   clear(s);
-  p.at[last] = column, p.at[last - 1] = row, p.left = c->columns - column;
-  for (i64 o = 1; o < c->kernel->operands; ++o)
+  start_at(c, (i / c->tiles_across / down * high + top) * c->columns, &p);
+  p.column = column;
+  for (i64 o = 1; o < kernel->operands; ++o)
     if (c->is_across[o])
-      turn(s->tile[o], address(c, o, &p), rows, n, c->strides[o][last - 1], c->strides[o][last],
-           c->kernel->size[o]);
-  for (i64 r = 0; r < rows; ++r, ++p.at[last - 1]) piece(c, &p, n, 1, s, r);
+      turn(s->tile[o], p.row[o] + column * c->strides[o][last], rows, n, c->strides[o][last - 1],
+           c->strides[o][last], kernel->size[o]);
+  for (i64 r = 0; r < rows; ++r) {
+    char *places[FB_OPERANDS];
+    int is_there = 0;
+    for (i64 o = kernel->operands - 1; o >= 0; --o) {
+      const i64 size = kernel->size[o], code = kernel->code[o];
+      char *turned = s->tile[o] + r * TILE * size;
+      is_there = !code && c->strides[o][last] == size;
+      places[o] = is_there ? p.row[o] + column * size : code || !c->is_across[o] ? s->data[o]
+                                                                                  : turned;
+      if (c->is_across[o] && code) widen((f32 *)s->data[o], (const uint16_t *)turned, n, code);
+      else if (o && !is_there && !c->is_across[o]) gather(c, o, &p, n, s);
+    }
+    run_block(c, places, n, s);
+    if (!is_there) scatter(c, &p, n, s);
+    for (i64 o = 0; o < kernel->operands; ++o) p.row[o] += c->strides[o][last - 1];
+  }
 }
 
+/* ---- the choice of tasks -------------------------------------------------------------------- */
 /* Whether an operand lies across long rows. */
 static i64 lies_across(call *c) {
   i64 any = 0;
@@ -308,21 +388,17 @@ static i64 lies_across(call *c) {
   return any;
 }
 
-/* Which operands do not lie in memory as the result's elements are counted, or have one element. */
 static void look(call *c) {
-  c->is_any_staged = 0;
+  i64 has_rows = 0, inner = c->strides[0][c->nd - 1];
+  c->is_plain = 1;
   for (i64 o = 0; o < c->kernel->operands; ++o) {
-    i64 step = c->kernel->size[o], is_flat = !c->kernel->code[o], is_constant = 1;
-    for (i64 d = c->nd - 1; d >= 0; step *= c->sizes[d--]) {
-      is_flat &= c->strides[o][d] == step || c->sizes[d] == 1;
-      is_constant &= !c->strides[o][d];
-    }
-    c->is_staged[o] = !is_flat, c->is_constant[o] = is_constant;
-    c->is_any_staged |= !is_flat;
+    const i64 lies = c->lie[o] = how_it_lies(c, o);
+    c->is_plain &= lies == FLAT;
+    has_rows |= lies == ROWS || lies == LOOSE;
   }
-  const i64 inner = c->strides[0][c->nd - 1];
+  c->by_rows = c->columns >= (has_rows ? LONG : SHORT);
   c->streams = c->count * c->kernel->size[0] >= STREAM && !c->kernel->code[0] &&
-      (!c->is_staged[0] || (inner == c->kernel->size[0] && c->columns >= LONG));
+      (c->lie[0] == FLAT || (inner == c->kernel->size[0] && c->by_rows));
   for (i64 o = 1; o < c->kernel->operands; ++o) c->streams &= c->data[o] != c->data[0];
 }
 
@@ -356,15 +432,20 @@ i64 pointwise(const fb_kernel *kernel, const array *const *x, const fb_number *n
   if (!walk(&c, x)) return 0;
   if (!c.count) return 1;
   if (overlaps(&c)) return 0;
-  c.columns = c.sizes[c.nd - 1], c.rows = c.count / c.columns, c.task = kernel->task;
+  c.columns = c.sizes[c.nd - 1], c.task = kernel->task;
   look(&c);
-  if (lies_across(&c)) {
-    const i64 down = fb_ceil(c.sizes[c.nd - 2], TILE);
-    c.tiles_across = fb_ceil(c.columns, TILE);
-    fb_parallel(run_tile, &c, c.tiles_across * down * (c.rows / c.sizes[c.nd - 2]));
-  } else {
-    fb_parallel(c.is_any_staged || c.streams ? run_stretch : run_flat, &c,
-                fb_ceil(c.count, c.task));
+  if (c.is_plain && !c.streams) {
+    fb_parallel(run_flat, &c, fb_ceil(c.count, c.task));
+    return 1;
   }
+  find_steps(&c);
+  if (lies_across(&c)) {
+    const i64 high = c.sizes[c.nd - 2];
+    c.tiles_across = fb_ceil(c.columns, TILE), c.by_rows = 1;
+    fb_parallel(run_tile, &c, c.tiles_across * fb_ceil(high, TILE) * (c.count / c.columns / high));
+    return 1;
+  }
+  if (!c.by_rows) c.task = fb_max(1, c.task / c.columns) * c.columns; /* whole rows */
+  fb_parallel(run_stretch, &c, fb_ceil(c.count, c.task));
   return 1;
 }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flambeau_cpu.native.choice import NativeTable
-from flambeau_cpu.native.pointwise import LIGHT, register
+from flambeau_cpu.native.pointwise import MEDIUM, register
 
 kernels = NativeTable()
 
-register(kernels, 1, {"clamp_to_numbers": LIGHT, "signbit": LIGHT, "nan_to_num": LIGHT}, "fV")
-register(kernels, 2, {"fmax": LIGHT, "fmin": LIGHT, "copysign": LIGHT, "heaviside": LIGHT}, "fV")
-register(kernels, 3, {"clamp_to_tensors": LIGHT})
+register(kernels, 1, {"clamp_to_numbers": MEDIUM, "signbit": MEDIUM, "nan_to_num": MEDIUM}, "fV")
+register(kernels, 2, dict.fromkeys(("fmax", "fmin", "copysign", "heaviside"), MEDIUM), "fV")
+register(kernels, 3, {"clamp_to_tensors": MEDIUM})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flambeau_cpu.native.choice import NativeTable
-from flambeau_cpu.native.pointwise import LIGHT, register
+from flambeau_cpu.native.pointwise import LIGHT, MEDIUM, Pointwise, register
 
 kernels = NativeTable()
 
@@ -13,4 +13,5 @@ register(kernels, 2, dict.fromkeys(
 register(kernels, 1, dict.fromkeys(("bitwise_not", "logical_not"), LIGHT))
 register(kernels, 1, dict.fromkeys(
     ("isnan", "isinf", "isfinite", "isposinf", "isneginf"), LIGHT), "fV")
-register(kernels, 3, {"select_where": LIGHT})
+register(kernels, 3, {"select_where": MEDIUM})
+kernels.fresh_form("where", at=MEDIUM, inputs=3)(Pointwise("select_where").fresh)

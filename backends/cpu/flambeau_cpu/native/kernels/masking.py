@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flambeau_cpu.native.choice import NativeTable
-from flambeau_cpu.native.pointwise import LIGHT, register
+from flambeau_cpu.native.pointwise import MEDIUM, register
 
 kernels = NativeTable()
 
-register(kernels, 3, {"masked_fill": LIGHT})
+register(kernels, 3, {"masked_fill": MEDIUM})

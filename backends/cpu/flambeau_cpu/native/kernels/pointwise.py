@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from flambeau_cpu.native.choice import NativeTable
-from flambeau_cpu.native.pointwise import HEAVY, LIGHT, register
+from flambeau_cpu.native.pointwise import HEAVY, LIGHT, MEDIUM, register
 
 kernels = NativeTable()
 
 register(kernels, 1, {
-    "neg": LIGHT, "abs": LIGHT, "sign": LIGHT, "sqrt": LIGHT, "floor": LIGHT,
+    "neg": LIGHT, "abs": LIGHT, "sign": MEDIUM, "sqrt": LIGHT, "floor": LIGHT,
     "round_half_even": LIGHT, "exp": HEAVY, "log": HEAVY, "sin": HEAVY, "cos": HEAVY,
     "tanh": HEAVY, "erf": HEAVY, "log1p": HEAVY, "expm1": HEAVY,
 }, "fV")

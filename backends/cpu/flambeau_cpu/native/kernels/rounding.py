@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flambeau_cpu.native.choice import NativeTable
-from flambeau_cpu.native.pointwise import HEAVY, LIGHT, register
+from flambeau_cpu.native.pointwise import HEAVY, MEDIUM, register
 
 kernels = NativeTable()
 
-register(kernels, 1, dict.fromkeys(("ceil", "trunc", "frac", "round"), LIGHT), "fV")
-register(kernels, 2, {"floor_divide": HEAVY, "trunc_divide": LIGHT, "fmod": HEAVY}, "fV")
+register(kernels, 1, dict.fromkeys(("ceil", "trunc", "frac", "round"), MEDIUM), "fV")
+register(kernels, 2, {"floor_divide": HEAVY, "trunc_divide": MEDIUM, "fmod": HEAVY}, "fV")
