@@ -186,8 +186,8 @@ static void L(flat_task)(const L(sum) *s, const part *p, i64 g, i64 range, i64 g
       for (i64 i = first; i < last; ++i) {
         const i64 m = panel_at(s->high, i), high = panel_at(s->high, i + 1) - m;
         const T *bias = s->bias ? s->bias + g * f->outs + m : zeros;
-        s->tiles[high](weight + (g * f->outs + m) * p->depth + c0 * p->taps * high, seen + at,
-                       steps, channels * p->taps, acc + (m - m0) * ld + tile * width, ld,
+        s->tiles[high](weight + (g * f->outs + m) * p->depth + c0 * p->taps * high, high,
+                       seen + at, steps, channels * p->taps, acc + (m - m0) * ld + tile * width, ld,
                        c0 ? NULL : bias);
       }
     }
@@ -333,7 +333,7 @@ static void L(image_task)(const L(sum) *s, const part *p, i64 g, i64 range, i64 
             const T *bias = s->bias ? s->bias + g * f->outs + m : zeros;
             s->tiles[high](s->packed + p->packed + (g * f->outs + m) * p->depth +
                                c0 * p->taps * high,
-                           x + c0 * plane, steps, channels * met_count,
+                           high, x + c0 * plane, steps, channels * met_count,
                            acc + (m - m0) * ld + at * lanes, ld, c0 ? NULL : bias);
           }
         }

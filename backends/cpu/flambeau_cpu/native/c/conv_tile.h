@@ -24,17 +24,17 @@ typedef struct {
 #endif
 #endif
 
-/* c[i, j] = (start ? start[i] : c[i, j]) + sum over steps of a[step.a, i] * b[step.b + j] for
-   i < R and j < V vectors, in the order of the steps. */
+/* c[i, j] = (start ? start[i] : c[i, j]) + sum over steps of a[step.a * lda + i] *
+   b[step.b + j] for i < R and j < V vectors, in the order of the steps. */
 #define TILE(R, V)                                                                              \
-  static void L(tile_##R##_##V)(const T *a, const T *b, const step *steps, i64 count, T *c,     \
-                                i64 ldc, const T *start) {                                      \
+  static void L(tile_##R##_##V)(const T *a, i64 lda, const T *b, const step *steps, i64 count,  \
+                                T *c, i64 ldc, const T *start) {                                \
     L(v) sum[R][V];                                                                             \
     _Pragma("GCC unroll 16") for (int i = 0; i < R; ++i)                                        \
       _Pragma("GCC unroll 16") for (int j = 0; j < V; ++j)                                      \
         sum[i][j] = start ? L(set)(start[i]) : L(load)(c + i * ldc + j * W);                    \
     for (i64 k = 0; k < count; ++k) {                                                           \
-      const T *p = a + (i64)steps[k].a * R, *q = b + steps[k].b;                                \
+      const T *p = a + steps[k].a * lda, *q = b + steps[k].b;                                   \
       L(v) row[V];                                                                              \
       _Pragma("GCC unroll 16") for (int j = 0; j < V; ++j) row[j] = L(load)(q + j * W);         \
       _Pragma("GCC unroll 16") for (int i = 0; i < R; ++i) {                                    \
@@ -54,7 +54,7 @@ TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2)
 TILE(7, 2) TILE(8, 2) TILE(9, 2) TILE(10, 2) TILE(11, 2) TILE(12, 2)
 #undef TILE
 
-typedef void (*L(tile))(const T *, const T *, const step *, i64, T *, i64, const T *);
+typedef void (*L(tile))(const T *, i64, const T *, const step *, i64, T *, i64, const T *);
 static const L(tile) L(narrow)[13] = {
   NULL, L(tile_1_2), L(tile_2_2), L(tile_3_2), L(tile_4_2), L(tile_5_2), L(tile_6_2),
   L(tile_7_2), L(tile_8_2), L(tile_9_2), L(tile_10_2), L(tile_11_2), L(tile_12_2)};

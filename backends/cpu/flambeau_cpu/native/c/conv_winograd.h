@@ -127,7 +127,7 @@ static void L(square)(const L(squares) *q, i64 g, i64 group, i64 first, i64 last
       for (i64 i = first; i < last; ++i) {
         const i64 m = panel_at(s->high, i), high = panel_at(s->high, i + 1) - m;
         const T *weight = s->packed + ((g * f->outs + m) * POINTS + k * high) * f->channels;
-        s->tiles[high](weight + c0 * high, turned + k * APART(SQUARE_DEEP * lanes), steps, channels,
+        s->tiles[high](weight + c0 * high, high, turned + k * APART(SQUARE_DEEP * lanes), steps, channels,
                        sums + k * APART(rows * lanes) + (m - m0) * lanes, lanes, c0 ? NULL : zeros);
       }
   }

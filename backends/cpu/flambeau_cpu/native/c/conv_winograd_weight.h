@@ -12,7 +12,7 @@
 typedef struct {
   const T *from;
   T *to;
-  i64 sn, sc, ss[3], count[3], channels, width; /* width: channels with a margin */
+  i64 sn, sc, ss[3], count[3], channels, width;
 } L(rows);
 
 static void L(row_task)(void *context, i64 n) {
@@ -37,7 +37,7 @@ typedef struct {
 } L(square_weight);
 
 /* r = A g A', A = [1 0; 1 1; 1 -1; 0 -1]. */
-static inline void L(turn_grad)(const T *const *where, i64 offset, T *to, i64 apart, i64 n) {
+static inline void L(turn_grad)(const T *const *where, i64 offset, T *to, i64 apart) {
   L(v) g[4], r[4][2];
   for (int k = 0; k < 4; ++k) g[k] = where[k] ? L(load)(where[k] + offset) : L(set)(0);
   for (int j = 0; j < 2; ++j) {
@@ -45,21 +45,16 @@ static inline void L(turn_grad)(const T *const *where, i64 offset, T *to, i64 ap
   }
   _Pragma("GCC unroll 4") for (int i = 0; i < 4; ++i) {
     const L(v) v[4] = {r[i][0], r[i][0] + r[i][1], r[i][0] - r[i][1], -r[i][1]};
-    _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) {
-      T *p = to + (4 * i + j) * apart;
-      if (n == W) L(store)(p, v[j]);
-      else L(store_part)(p, n, v[j]);
-    }
+    _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) L(store)(to + (4 * i + j) * apart, v[j]);
   }
 }
 
 /* Squares k0 up to k1 of all, turned: x as [point][tile of channels][square][channel], g as
-   [point][panel][square][out]. */
-static void L(turn_run)(const L(square_weight) *q, i64 k0, i64 k1, i64 g, i64 first, i64 last,
+   [point][square][out]. */
+static void L(turn_run)(const L(square_weight) *q, i64 k0, i64 k1, i64 g, i64 m0, i64 width,
                         i64 c0, i64 channels, T *xs, T *gs) {
   const axis *a = q->a;
-  const i64 tile = 2 * W, tiles = fb_ceil(channels, tile), m0 = panel_at(q->high, first);
-  const i64 rows = panel_at(q->high, last) - m0;
+  const i64 tile = 2 * W, tiles = fb_ceil(channels, tile);
   for (i64 k = k0; k < k1; ++k) {
     const i64 n = k / (q->down * q->across), at = k % (q->down * q->across);
     const i64 top = at / q->across * 2, left = at % q->across * 2;
@@ -78,12 +73,8 @@ static void L(turn_run)(const L(square_weight) *q, i64 k0, i64 k1, i64 g, i64 fi
       for (i64 v = 0; v < tile; v += W)
         L(turn_input)(from, t * tile + v, xs + (t * RUN + k - k0) * tile + v,
                       APART(tiles * tile * RUN));
-    for (i64 i = first; i < last; ++i) {
-      const i64 m = panel_at(q->high, i), high = panel_at(q->high, i + 1) - m;
-      for (i64 v = 0; v < high; v += W)
-        L(turn_grad)(grad, m + v, gs + (m - m0) * RUN + (k - k0) * high + v,
-                     APART(rows * RUN), fb_min(W, high - v));
-    }
+    for (i64 v = 0; v < width; v += W)
+      L(turn_grad)(grad, m0 + v, gs + (k - k0) * width + v, APART(width * RUN));
   }
 }
 
@@ -94,26 +85,27 @@ static void L(square_weight_task)(void *context, i64 i) {
   const i64 tile = 2 * W, cr = i % q->c_ranges, mr = i / q->c_ranges % q->m_ranges;
   const i64 rest = i / q->c_ranges / q->m_ranges, g = rest % f->groups, split = rest / f->groups;
   const i64 first = mr * SQUARE_PANELS, last = fb_min(first + SQUARE_PANELS, q->high.count);
-  const i64 m0 = panel_at(q->high, first), rows = panel_at(q->high, last) - m0;
+  const i64 m0 = panel_at(q->high, first);
+  const i64 width = fb_ceil(panel_at(q->high, last) - m0, W) * W;
   const i64 c0 = cr * SQUARE_COLUMNS, channels = fb_min(SQUARE_COLUMNS, f->channels - c0);
   const i64 tiles = fb_ceil(channels, tile), all = f->images * q->down * q->across;
-  char *memory = take_room(&task_room, (APART(tiles * tile * RUN) + APART(rows * RUN)) * POINTS * sizeof(T) +
+  char *memory = take_room(&task_room, (APART(tiles * tile * RUN) + APART(width * RUN)) * POINTS * sizeof(T) +
                                            RUN * sizeof(step));
   T *xs = (T *)memory, *gs = xs + APART(tiles * tile * RUN) * POINTS;
-  step *steps = (step *)(gs + APART(rows * RUN) * POINTS);
+  step *steps = (step *)(gs + APART(width * RUN) * POINTS);
   for (i64 k = 0; k < RUN; ++k) steps[k] = (step){k, k * tile};
   static const T zeros[TALLEST];
   const i64 begin = split * all / q->splits, end = (split + 1) * all / q->splits;
   for (i64 k = begin; k < end; k += RUN) {
     const i64 count = fb_min(RUN, end - k);
-    L(turn_run)(q, k, k + count, g, first, last, c0, channels, xs, gs);
+    L(turn_run)(q, k, k + count, g, m0, width, c0, channels, xs, gs);
     for (i64 p = 0; p < POINTS; ++p)
       for (i64 t = 0; t < tiles; ++t)
         for (i64 h = first; h < last; ++h) {
           const i64 m = panel_at(q->high, h), high = panel_at(q->high, h + 1) - m;
           T *to = q->partial + ((split * f->groups + g) * POINTS + p) * q->one + m * q->wide + c0 +
                   t * tile;
-          L(narrow)[high](gs + p * APART(rows * RUN) + (m - m0) * RUN,
+          L(narrow)[high](gs + p * APART(width * RUN) + m - m0, width,
                           xs + p * APART(tiles * tile * RUN) + t * tile * RUN, steps, count, to, q->wide, k == begin ? zeros : NULL);
         }
   }
@@ -160,7 +152,7 @@ static L(rows) L(rows_of)(const T *from, i64 sn, i64 sc, const axis *a, int is_x
   L(rows) r = {.from = from, .sn = sn, .sc = sc, .channels = channels};
   for (int d = 0; d < 3; ++d)
     r.ss[d] = is_x ? a[d].xs : a[d].ys, r.count[d] = is_x ? a[d].in : a[d].out;
-  r.width = fb_ceil(channels, 2 * W) * 2 * W + 2 * W;
+  r.width = channels; /* vectors may reach into the next row: nobody wants their last lanes */
   return r;
 }
 
@@ -183,8 +175,8 @@ static int L(run_square_weight)(const frame *f, const axis *a, const T *x, const
   q.c_ranges = fb_ceil(f->channels, SQUARE_COLUMNS);
   const i64 tasks = q.m_ranges * q.c_ranges * f->groups, all = f->images * q.down * q.across;
   q.splits = fb_max(1, fb_min(fb_ceil(ENOUGH_TASKS, tasks), all / (4 * RUN)));
-  const i64 sx = f->images * a[0].in * a[2].in * q.x.width + 2 * W;
-  const i64 sg = f->images * a[0].out * a[2].out * q.g.width + 2 * W;
+  const i64 sx = f->images * a[0].in * a[2].in * q.x.width + 4 * W;
+  const i64 sg = f->images * a[0].out * a[2].out * q.g.width + 4 * W;
   const i64 sums = q.splits * f->groups * POINTS * q.one;
   T *room = take_room(&call_room, (sx + sg + sums) * sizeof(T));
   if (!room) return 0;
