@@ -31,3 +31,19 @@ def memory_axes(x: Any) -> tuple[int, ...] | None:
 def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     """The permutation that undoes one."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+def is_last(x: Any) -> bool:
+    """Whether the channels of (N, C, *) are innermost in memory, as in no row-major array."""
+    return not x.flags.c_contiguous and x.ndim > 2 and bool(
+        np.moveaxis(x, 1, -1).flags.c_contiguous)
+
+
+def placed(x: Any, last: bool) -> Any:
+    """(N, C, *) as a dense array, or as a dense (N, *, C) with channels ``last``."""
+    return dense(np.moveaxis(x, 1, -1) if last else x)
+
+
+def new(shape: tuple[int, ...], what: Any, last: bool) -> Any:
+    """An uninitialised (N, C, *), or (N, *, C) with channels ``last``."""
+    return empty((shape[0], *shape[2:], shape[1]) if last else shape, what)

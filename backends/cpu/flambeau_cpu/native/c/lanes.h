@@ -127,6 +127,44 @@ LANES_NARROW(f32, 12582912.0f, 127, 23)
 LANES_NARROW(f64, 6755399441055744.0, 1023, 52)
 #endif
 
+/* Of the elements of two vectors in a row, those at even places, and those at odd ones; and of two
+   numbers per lane, where a mask of all bits or none says so, the first, else the second. */
+#if defined(__clang__)
+#define LANES_PAIRS(type) \
+  static inline v_##type evens_##type(v_##type a, v_##type b) { \
+    v_##type r; \
+    enum { half = VBYTES / sizeof(type) / 2 }; \
+    for (int i = 0; i < half; ++i) r[i] = a[2 * i], r[half + i] = b[2 * i]; \
+    return r; \
+  } \
+  static inline v_##type odds_##type(v_##type a, v_##type b) { \
+    v_##type r; \
+    enum { half = VBYTES / sizeof(type) / 2 }; \
+    for (int i = 0; i < half; ++i) r[i] = a[2 * i + 1], r[half + i] = b[2 * i + 1]; \
+    return r; \
+  }
+#else
+#define LANES_PAIRS(type) \
+  static inline v_##type evens_##type(v_##type a, v_##type b) { \
+    vi_##type at; \
+    for (int i = 0; i < (int)(VBYTES / sizeof(type)); ++i) at[i] = 2 * i; \
+    return __builtin_shuffle(a, b, at); \
+  } \
+  static inline v_##type odds_##type(v_##type a, v_##type b) { \
+    vi_##type at; \
+    for (int i = 0; i < (int)(VBYTES / sizeof(type)); ++i) at[i] = 2 * i + 1; \
+    return __builtin_shuffle(a, b, at); \
+  }
+#endif
+LANES_PAIRS(f32)
+LANES_PAIRS(f64)
+static inline v_f32 select_f32(vi_f32 mask, v_f32 a, v_f32 b) {
+  return (v_f32)(((vi_f32)a & mask) | ((vi_f32)b & ~mask));
+}
+static inline v_f64 select_f64(vi_f64 mask, v_f64 a, v_f64 b) {
+  return (v_f64)(((vi_f64)a & mask) | ((vi_f64)b & ~mask));
+}
+
 /* exp(x) = 2**n exp(r), x = n ln 2 + r: the polynomials of flambeau.codegen.mathematics. */
 static inline v_f32 exp_f32(v_f32 x) {
   x = lesser_f32(set_f32(90.0f), greater_f32(set_f32(-105.0f), x));

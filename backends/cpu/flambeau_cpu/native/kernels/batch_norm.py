@@ -9,7 +9,7 @@ import numpy as np
 from flambeau_cpu.memory import empty
 from flambeau_cpu.native.choice import NativeTable
 from flambeau_cpu.native.library import Library
-from flambeau_cpu.native.order import dense
+from flambeau_cpu.native.order import is_last, new, placed
 
 kernels = NativeTable()
 _c = Library("batch_norm", {
@@ -31,23 +31,8 @@ def _is_fit(x: Any, *parameters: Any) -> bool:
         for p in parameters)
 
 
-def _is_last(x: Any) -> bool:
-    """Whether channels are innermost in memory, as in no row-major array."""
-    return not x.flags.c_contiguous and x.ndim > 2 and bool(
-        np.moveaxis(x, 1, -1).flags.c_contiguous)
-
-
-def _placed(x: Any, last: bool) -> Any:
-    """A dense array with channels where they are to be."""
-    return dense(np.moveaxis(x, 1, -1) if last else x)
-
-
 def _lines(x: Any) -> Any:
     return empty((_LINES, 2, x.shape[1]), x.dtype) if x.size > _TASK else None
-
-
-def _new(x: Any, last: bool) -> Any:
-    return empty((x.shape[0], *x.shape[2:], x.shape[1]) if last else x.shape, x.dtype)
 
 
 @kernels.fresh_form("batch_norm_train", at=1)
@@ -56,9 +41,9 @@ def batch_norm_train(input: Any, weight: Any, bias: Any, eps: float) -> Any:
     c = _c()
     if c is None or not _is_fit(input, weight, bias):
         return NotImplemented
-    last, shape, what = _is_last(input), (input.shape[1],), input.dtype
-    out, mean, var = _new(input, last), np.empty(shape, what), np.empty(shape, what)
-    c.fb_batch_norm(out, mean, var, _lines(input), _placed(input, last), weight, bias, last, 1,
+    last, shape, what = is_last(input), (input.shape[1],), input.dtype
+    out, mean, var = new(input.shape, input.dtype, last), np.empty(shape, what), np.empty(shape, what)
+    c.fb_batch_norm(out, mean, var, _lines(input), placed(input, last), weight, bias, last, 1,
                     eps, what.itemsize == 8)
     return np.moveaxis(out, -1, 1) if last else out, mean, var
 
@@ -71,9 +56,9 @@ def batch_norm_eval(
     c = _c()
     if c is None or not _is_fit(input, weight, bias, running_mean, running_var):
         return NotImplemented
-    last = _is_last(input)
-    out = _new(input, last)
-    c.fb_batch_norm(out, running_mean, running_var, None, _placed(input, last), weight, bias, last,
+    last = is_last(input)
+    out = new(input.shape, input.dtype, last)
+    c.fb_batch_norm(out, running_mean, running_var, None, placed(input, last), weight, bias, last,
                     0, eps, out.itemsize == 8)
     return np.moveaxis(out, -1, 1) if last else out
 
@@ -88,11 +73,11 @@ def batch_norm_grads(
     if c is None or not _is_fit(input, mean, var, weight) or grad.dtype is not input.dtype or (
             grad.shape != input.shape):
         return NotImplemented
-    last, shape, what = _is_last(input), (input.shape[1],), input.dtype
-    dx: Any = _new(input, last) if for_input else None
+    last, shape, what = is_last(input), (input.shape[1],), input.dtype
+    dx: Any = new(input.shape, input.dtype, last) if for_input else None
     dw = np.empty(shape, what) if for_weight else None
     db = np.empty(shape, what) if for_bias else None
     c.fb_batch_norm_backward(
-        dx, dw, db, _lines(input), _placed(grad, last), _placed(input, last), mean, var, weight,
+        dx, dw, db, _lines(input), placed(grad, last), placed(input, last), mean, var, weight,
         last, training, eps, what.itemsize == 8)
     return np.moveaxis(dx, -1, 1) if last and for_input else dx, dw, db
