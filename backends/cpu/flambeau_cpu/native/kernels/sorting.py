@@ -11,8 +11,7 @@ from flambeau_cpu.native.choice import NativeTable
 from flambeau_cpu.native.library import Library
 
 kernels = NativeTable()
-library = Library("sort", {
-    name: "Iaaaiiiii" for name in ("fb_sort", "fb_first", "fb_kth")})
+library = Library("sort", dict.fromkeys(("fb_sort", "fb_first", "fb_kth"), "Iaaaiiiii"))
 TYPES: Final = {name: i for i, name in enumerate((  # of sort.c
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8"))}
 TYPES["bool"] = TYPES["uint8"]
