@@ -15,3 +15,11 @@
 #define REAL f64
 #include "gemm_product.h"
 #undef REAL
+
+i64 has_fma(void) {
+#ifdef __FP_FAST_FMAF
+  return 1;
+#else
+  return 0;
+#endif
+}

@@ -18,7 +18,7 @@
    fb_row_REAL(columns, k, a, ap, b, bp, c, add)
      One row of at most fb_row_most_REAL elements; nothing beyond them is read.
    fb_turned_row_REAL(columns, k, a, ap, b, bj, c, add)
-     One row where B[p, j] is b[j * bj + p]; B is transposed in registers.
+     One row where B[p, j] is b[j * bj + p]; k <= FB_KC.
 
    Every element is summed in one order: blocks of FB_KC along k, each a chain of fma from zero in
    the order of p, then the blocks' sums added in order.  A caller that gives k <= FB_KC at a time
@@ -71,6 +71,27 @@ typedef int64_t fb_order2 __attribute__((vector_size(16)));
     x[0] = a, x[1] = b;                                                              \
   }
 
+#if defined(__AVX2__) && defined(__FMA__)
+/* Two squares at a time: rows of the second lie in the upper halves. */
+#define FB_BOTH(low, high)                                                                 \
+  ((DUO)_mm256_insertf128_ps(_mm256_castps128_ps256((__m128)(low)), (__m128)(high), 1))
+#define FB_TURN4(x)                                                                        \
+  {                                                                                        \
+    const __m256 a = _mm256_unpacklo_ps((__m256)x[0], (__m256)x[1]),                       \
+                 b = _mm256_unpacklo_ps((__m256)x[2], (__m256)x[3]),                       \
+                 c = _mm256_unpackhi_ps((__m256)x[0], (__m256)x[1]),                       \
+                 d = _mm256_unpackhi_ps((__m256)x[2], (__m256)x[3]);                       \
+    x[0] = (DUO)_mm256_shuffle_ps(a, b, 0x44), x[1] = (DUO)_mm256_shuffle_ps(a, b, 0xee);  \
+    x[2] = (DUO)_mm256_shuffle_ps(c, d, 0x44), x[3] = (DUO)_mm256_shuffle_ps(c, d, 0xee);  \
+  }
+#define FB_TURN2(x)                                                                        \
+  {                                                                                        \
+    const __m256d a = _mm256_unpacklo_pd((__m256d)x[0], (__m256d)x[1]),                    \
+                  b = _mm256_unpackhi_pd((__m256d)x[0], (__m256d)x[1]);                    \
+    x[0] = (DUO)a, x[1] = (DUO)b;                                                          \
+  }
+#endif
+
 #define FB_JOIN_(a, b) a##_##b
 #define FB_JOIN(a, b) FB_JOIN_(a, b)
 #define FB_NAME(name) FB_JOIN(name, REAL)
@@ -85,10 +106,14 @@ typedef int64_t fb_order2 __attribute__((vector_size(16)));
 #elif defined(__aarch64__)
 #define FB_FMA(a, b, c) ((fb_vector_f32)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #endif
+#define FB_TURN FB_TURN4
+#define FB_FMA_DUO(a, b, c) ((DUO)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define FB_FMA1 __builtin_fmaf
 #include "gemm_tile.h"
 #undef FB_FMA
 #undef FB_FMA1
+#undef FB_TURN
+#undef FB_FMA_DUO
 #undef FB_TRANSPOSE
 #undef REAL
 #undef FB_HALVES
@@ -103,10 +128,14 @@ typedef int64_t fb_order2 __attribute__((vector_size(16)));
 #elif defined(__aarch64__)
 #define FB_FMA(a, b, c) ((fb_vector_f64)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
 #endif
+#define FB_TURN FB_TURN2
+#define FB_FMA_DUO(a, b, c) ((DUO)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define FB_FMA1 __builtin_fma
 #include "gemm_tile.h"
 #undef FB_FMA
 #undef FB_FMA1
+#undef FB_TURN
+#undef FB_FMA_DUO
 #undef FB_TRANSPOSE
 #undef REAL
 #undef FB_HALVES

@@ -216,31 +216,62 @@ static void FB_NAME(fb_row)(
   for (i64 j = 0; j < columns; ++j) c[j] = add ? c[j] + sum[j] : sum[j];
 }
 
-/* Two vectors of columns are turned, a few lines at a time, into the first level of cache. */
-static void FB_NAME(fb_turned_row)(
-    i64 columns, i64 k, const REAL *a, i64 ap, const REAL *b, i64 bj, REAL *c, int add) {
-  enum { STEP = 4 * LINE };
-  VEC turned[STEP][2];
-  memset(turned, 0, sizeof turned);
-  for (i64 j = 0; j < columns; j += 2 * LANES) {
-    const i64 some = fb_min(2 * LANES, columns - j);
-    VEC sum[2] = {{0}, {0}};
-    for (i64 p = 0; p < k; p += STEP) {
-      const i64 steps = fb_min(STEP, k - p);
-      for (i64 q = 0; q < some; ++q) /* so many rows are more than processors foresee */
-        for (i64 next = p + STEP; next < p + 2 * STEP; next += LINE)
-          __builtin_prefetch(b + (j + q) * bj + next);
-      FB_NAME(fb_pack_plain)((REAL *)turned, 2 * LANES, b + j * bj + p, some, steps, bj, 1);
-      for (i64 q = 0; q < steps; ++q) {
-        const VEC x = a[(p + q) * ap] - (VEC){0};
-        sum[0] = FB_NAME(fb_fma)(x, turned[q][0], sum[0]);
-        sum[1] = FB_NAME(fb_fma)(x, turned[q][1], sum[1]);
+/* Sums of four vectors' columns, which are turned on the way. */
+#if defined(FB_BOTH)
+enum { FB_NAME(fb_turned_lanes) = 2 * SIDE };
+typedef REAL FB_NAME(fb_duo) __attribute__((vector_size(32)));
+#define DUO FB_NAME(fb_duo)
+static void FB_NAME(fb_turned_sums)(i64 k, const REAL *a, const REAL *b, i64 bj, REAL *sums) {
+  DUO sum[4] = {{0}, {0}, {0}, {0}};
+  for (i64 p = 0; p < k; p += LINE)
+#pragma GCC unroll 4
+    for (int s = 0; s < 4; ++s) {
+      const REAL *from = b + s * 2 * SIDE * bj + p;
+#pragma GCC unroll 8
+      for (int i = 0; i < 2 * SIDE; ++i) __builtin_prefetch(from + i * bj + 8 * LINE);
+#pragma GCC unroll 4
+      for (int q = 0; q < LINE; q += SIDE) {
+        DUO x[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < SIDE; ++i)
+          x[i] = FB_BOTH(*(const LOOSE_QUAD *)(from + i * bj + q),
+                         *(const LOOSE_QUAD *)(from + (SIDE + i) * bj + q));
+        FB_TURN(x);
+#pragma GCC unroll 4
+        for (int i = 0; i < SIDE; ++i) sum[s] = FB_FMA_DUO(a[p + q + i] - (DUO){0}, x[i], sum[s]);
       }
     }
-    for (i64 q = 0; q < some; ++q) {
-      const REAL y = ((REAL *)sum)[q];
-      c[j + q] = add ? c[j + q] + y : y;
-    }
+  memcpy(sums, sum, sizeof sum);
+}
+#undef DUO
+#else
+enum { FB_NAME(fb_turned_lanes) = SIDE };
+static void FB_NAME(fb_turned_sums)(i64 k, const REAL *a, const REAL *b, i64 bj, REAL *sums) {
+  REAL turned[LINE * 4 * SIDE];
+  memset(sums, 0, 4 * SIDE * sizeof(REAL));
+  for (i64 p = 0; p < k; p += LINE) {
+    FB_NAME(fb_pack_plain)(turned, 4 * SIDE, b + p, 4 * SIDE, LINE, bj, 1);
+    for (int q = 0; q < LINE; ++q)
+      for (int i = 0; i < 4 * SIDE; ++i)
+        sums[i] = FB_FMA1(a[p + q], turned[q * 4 * SIDE + i], sums[i]);
+  }
+}
+#endif
+
+static void FB_NAME(fb_turned_row)(
+    i64 columns, i64 k, const REAL *a, i64 ap, const REAL *b, i64 bj, REAL *c, int add) {
+  enum { MANY = 4 * FB_NAME(fb_turned_lanes) };
+  REAL x[FB_KC], sums[MANY];
+  for (i64 p = 0; p < k; ++p) x[p] = a[p * ap];
+  const i64 along = k / LINE * LINE;
+  for (; columns > 0; columns -= MANY, b += MANY * bj, c += MANY) {
+    const i64 some = fb_min(MANY, columns);
+    i64 p = along;
+    if (some == MANY) FB_NAME(fb_turned_sums)(along, x, b, bj, sums);
+    else memset(sums, 0, sizeof sums), p = 0;
+    for (i64 i = 0; i < some; ++i)
+      for (i64 q = p; q < k; ++q) sums[i] = FB_FMA1(x[q], b[i * bj + q], sums[i]);
+    for (i64 i = 0; i < some; ++i) c[i] = add ? c[i] + sums[i] : sums[i];
   }
 }
 #undef QUAD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -13,16 +14,23 @@ from flambeau_cpu.native.library import Library
 from flambeau_cpu.native.order import CODES
 
 kernels = NativeTable()
-_c = Library("gemm", {
+_library = Library("gemm", {"has_fma": "I"} | {
     f"{name}_{t}": kinds for t in ("f32", "f64")
     for name, kinds in (("product", "Iaaaaaiidd"), ("simple_product", "Iaaaaii"))})
 LEAST: Final = threshold(1 << 18)
 """Multiply-adds from which on C is used: from there on OpenBLAS would wake threads of its own."""
-LEAST_MATRIX: Final = threshold(1 << 13)
-"""Elements of a matrix from which on its product with a vector is worth it."""
+LEAST_MATRIX: Final = threshold(9216)
+"""The same for products with a vector."""
 LEFT_TURNED: Final = 1
 RIGHT_TURNED: Final = 2
 """Operands whose last two dimensions are exchanged."""
+
+
+@cache
+def _c() -> Any:
+    """The functions in C, None also where multiply-adds would be emulated."""
+    c = _library()
+    return c if c is not None and c.has_fma() else None
 
 
 def product(
