@@ -2,8 +2,8 @@
 
    Rows of a step come one behind the other, step after step; `sizes` says how many each has, and
    they never grow.  The sequences of a batch do not know of each other: a task takes some of them
-   through all steps.  The weight is packed once: for each BLOCK of hidden units and each gate a
-   panel, so that a block's gates are activated while their sums are in the cache. */
+   through all steps.  The weight is packed once: a panel for each BLOCK of hidden units and each
+   gate. */
 #ifndef T
 #include "gemm.h"
 #include "lanes.h"
@@ -91,30 +91,29 @@ static void L(pack_turned)(void *context, i64 block) {
           fb_min(BLOCK, n - block * BLOCK), k, 1, n);
 }
 
-/* ---- one row of a block, forward ------------------------------------------------------------- */
-/* x: gates of the inputs, `size` apart; y: those of the state, `gap` apart. */
-static void L(lstm)(i64 n, const T *restrict x, i64 size, const T *restrict y, i64 gap,
-                    T *restrict c, T *restrict acts, T *restrict cell, T *restrict h) {
+/* ---- one row, forward ------------------------------------------------------------------------ */
+/* x: gates of the inputs; y: of the state; each gate's n units behind those of the one before. */
+static void L(lstm)(i64 n, const T *restrict x, const T *restrict y, T *restrict c,
+                    T *restrict acts, T *restrict cell, T *restrict h) {
   for (i64 k = 0; k < n; ++k) {
-    const T i = F(sigmoid)(x[k] + y[k]), f = F(sigmoid)(x[k + size] + y[k + gap]);
-    const T g = F(tanh)(x[k + 2 * size] + y[k + 2 * gap]);
-    const T o = F(sigmoid)(x[k + 3 * size] + y[k + 3 * gap]);
+    const T i = F(sigmoid)(x[k] + y[k]), f = F(sigmoid)(x[k + n] + y[k + n]);
+    const T g = F(tanh)(x[k + 2 * n] + y[k + 2 * n]);
+    const T o = F(sigmoid)(x[k + 3 * n] + y[k + 3 * n]);
     const T after = f * c[k] + i * g;
-    acts[k] = i, acts[k + size] = f, acts[k + 2 * size] = g, acts[k + 3 * size] = o;
+    acts[k] = i, acts[k + n] = f, acts[k + 2 * n] = g, acts[k + 3 * n] = o;
     c[k] = cell[k] = after;
     h[k] = o * F(tanh)(after);
   }
 }
 
 /* b: biases of the state's gates, or zeros. */
-static void L(gru)(i64 n, const T *restrict x, i64 size, const T *restrict y, i64 gap,
-                   const T *restrict b, const T *restrict before, T *restrict acts,
-                   T *restrict h) {
+static void L(gru)(i64 n, const T *restrict x, const T *restrict y, const T *restrict b,
+                   const T *restrict before, T *restrict acts, T *restrict h) {
   for (i64 k = 0; k < n; ++k) {
     const T r = F(sigmoid)(x[k] + (y[k] + b[k]));
-    const T z = F(sigmoid)(x[k + size] + (y[k + gap] + b[k + size]));
-    const T s = y[k + 2 * gap] + b[k + 2 * size], fresh = F(tanh)(x[k + 2 * size] + r * s);
-    acts[k] = r, acts[k + size] = z, acts[k + 2 * size] = fresh, acts[k + 3 * size] = s;
+    const T z = F(sigmoid)(x[k + n] + (y[k + n] + b[k + n]));
+    const T s = y[k + 2 * n] + b[k + 2 * n], fresh = F(tanh)(x[k + 2 * n] + r * s);
+    acts[k] = r, acts[k + n] = z, acts[k + 2 * n] = fresh, acts[k + 3 * n] = s;
     h[k] = fresh + z * (before[k] - fresh);
   }
 }
@@ -128,17 +127,15 @@ static void L(plain)(i64 n, const T *restrict x, const T *restrict y, T *restric
 }
 
 /* ---- forward --------------------------------------------------------------------------------- */
-/* The units from `at` of `count` rows of a step, whose first row is `row`. */
-static void L(activate)(const job *j, i64 row, i64 count, i64 at, const T *sums, i64 gap,
-                        const T *bias, const T *before, T *c, T *h) {
-  const i64 size = j->units, n = fb_min(BLOCK, size - at), width = j->gates * size;
+/* The states h after a step of `count` sequences, whose first row is `row`. */
+static void L(activate)(const job *j, i64 row, i64 count, const T *sums, const T *bias,
+                        const T *before, T *c, T *h) {
+  const i64 n = j->units, width = j->gates * n;
   for (i64 r = 0; r < count; ++r) {
-    const T *x = DATA(x) + (row + r) * width + at, *y = sums + r * BLOCK;
-    T *to = h + r * size + at, *acts = j->kind > GRU ? NULL : DATA(acts) + (row + r) * 4 * size + at;
-    if (j->kind == LSTM)
-      L(lstm)(n, x, size, y, gap, c + r * size + at, acts, DATA(cells) + (row + r) * size + at, to);
-    else if (j->kind == GRU)
-      L(gru)(n, x, size, y, gap, bias + at, before + r * size + at, acts, to);
+    const T *x = DATA(x) + (row + r) * width, *y = sums + r * width;
+    T *to = h + r * n, *acts = j->kind > GRU ? NULL : DATA(acts) + (row + r) * 4 * n;
+    if (j->kind == LSTM) L(lstm)(n, x, y, c + r * n, acts, DATA(cells) + (row + r) * n, to);
+    else if (j->kind == GRU) L(gru)(n, x, y, bias, before + r * n, acts, to);
     else L(plain)(n, x, y, to, j->kind == RELU);
   }
 }
@@ -146,27 +143,25 @@ static void L(activate)(const job *j, i64 row, i64 count, i64 at, const T *sums,
 static void L(forward)(void *context, i64 task) {
   const job *j = context;
   const i64 first = j->batch * task / j->tasks, all = j->batch * (task + 1) / j->tasks - first;
-  const i64 size = j->units, gap = all * BLOCK;
-  workspace s = workspace_of(BYTES(3 * all * size + j->gates * (gap + size)));
+  const i64 size = j->units, width = j->gates * size;
+  workspace s = workspace_of(BYTES(3 * all * size + (all + 1) * width));
   T *h = take(&s, BYTES(all * size)), *next = take(&s, BYTES(all * size));
-  T *c = take(&s, BYTES(all * size)), *sums = take(&s, BYTES(j->gates * gap));
-  T *bias = take(&s, BYTES(j->gates * size));
-  if (j->b) memcpy(bias, DATA(b), BYTES(j->gates * size));
-  else memset(bias, 0, BYTES(j->gates * size));
+  T *c = take(&s, BYTES(all * size)), *sums = take(&s, BYTES(all * width));
+  T *bias = take(&s, BYTES(width));
+  if (j->b) memcpy(bias, DATA(b), BYTES(width));
+  else memset(bias, 0, BYTES(width));
   memcpy(h, DATA(h0) + first * size, BYTES(all * size));
   if (j->kind == LSTM) memcpy(c, DATA(c0) + first * size, BYTES(all * size));
   for (i64 step = 0; step < j->steps; ++step) {
     const i64 t = j->reverse ? j->steps - 1 - step : step, row = j->starts[t] + first;
     const i64 count = active(j, t, first, all);
     if (!count) continue;
-    for (i64 block = 0; block < j->blocks; ++block) {
-      const i64 at = block * BLOCK;
-      for (i64 gate = 0; gate < j->gates; ++gate)
-        L(tiled)(count, fb_min(BLOCK, size - at), size, h, size, 1,
-                 DATA(packed) + (block * j->gates + gate) * size * BLOCK, BLOCK,
-                 sums + gate * gap, BLOCK, 0);
-      L(activate)(j, row, count, at, sums, gap, bias, h, c, next);
+    for (i64 panel = 0; panel < j->blocks * j->gates; ++panel) {
+      const i64 at = panel / j->gates * BLOCK, gate = panel % j->gates;
+      L(tiled)(count, fb_min(BLOCK, size - at), size, h, size, 1,
+               DATA(packed) + panel * size * BLOCK, BLOCK, sums + gate * size + at, width, 0);
     }
+    L(activate)(j, row, count, sums, bias, h, c, next);
     memcpy(DATA(out) + row * size, next, BYTES(count * size));
     memcpy(next + count * size, h + count * size, BYTES((all - count) * size));
     T *old = h;
