@@ -111,6 +111,29 @@ def test_what_a_kernel_does_not_take_is_declined(a):
     assert Pointwise("exp", "fV").fresh(a) is NotImplemented
 
 
+@pytest.mark.parametrize("name", ["sin", "cos", "tan", "sinc"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+def test_large_angles_beside_small_ones(name, dtype):
+    x = np.random.default_rng(0).uniform(-20, 20, 3001).astype(dtype)
+    x[[5, 900, 2999]] = [60000, np.inf, np.nan]
+    oracle = np.sinc if name == "sinc" else getattr(np, name)
+    with np.errstate(invalid="ignore"):
+        wanted = oracle(x.astype(np.float64)).astype(dtype)
+    tolerance = {"f4": 1e-6, "f8": 1e-14, "f2": 1e-3}[dtype]
+    for y in (Pointwise(name).fresh(x), x):
+        if y is x:
+            assert Pointwise(name).out(x, x) is None
+        np.testing.assert_allclose(y, wanted, tolerance, tolerance)
+
+
+def test_large_angles_in_bfloat16():
+    from ml_dtypes import bfloat16
+
+    x = np.array([1, 60000, 2, np.nan], bfloat16)
+    found, wanted = Pointwise("sin").fresh(x), np.sin(x.astype(np.float32)).astype(bfloat16)
+    np.testing.assert_array_equal(found.astype(np.float32), wanted.astype(np.float32))
+
+
 def test_scalars_of_numpy_are_arrays_without_dimensions():
     for result in (Pointwise("exp").unary()(np.float32(1)), Pointwise("exp").fresh(np.float32(1))):
         assert result.shape == ()

@@ -9,11 +9,13 @@ import numpy as np
 
 from flambeau.backend import dtypes
 from flambeau_cpu.native.library import Library
-from flambeau_cpu.native.pointwise import Plan, Pointwise, Spec, described, engine, library
+from flambeau_cpu.native.pointwise import Plan, Pointwise, described, engine
+from flambeau_cpu.native.source import Spec, library
 
 SIZES: Final = frozenset({1, 2, 4, 8})
 """Bytes of an element that are handled."""
-_c: Final = Library("copy", {"copy": "Ipaai", "fill": "Ipaii"})
+_c: Final = Library("copy", {
+    "copy": "Ipaai", "copy_narrowed": "Ipaa", "copy_widened": "Ipaa", "fill": "Ipaii"})
 
 
 def copied(out: Any, x: Any) -> bool:
@@ -50,9 +52,13 @@ class Casts(Pointwise):
         from flambeau.backend.generated.formulas import inputs_of, registers
 
         source, what = (dtypes.from_numpy_dtype(d) for d in (inputs[0].dtype, out))
-        address = engine()
-        if address is None or source.is_complex or what.is_complex:
+        c, address = _c(), engine()
+        if c is None or address is None or source.is_complex or what.is_complex:
             return None
+        if (source.name, what.name) == ("float32", "float16"):
+            return Plan(c.copy_narrowed, address, out, ())
+        if (source.name, what.name) == ("float16", "float32"):
+            return Plan(c.copy_widened, address, out, ())
         floating, integer = registers([source], what)
         taken = inputs_of("self", {"self": described(inputs[0])}, floating, integer, what)
         spec = Spec("copy", "self", tuple(taken.values()), what, floating, integer)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +18,7 @@ from flambeau.backend import Layout, Strided, dtypes
 from flambeau_cpu.memory import empty
 from flambeau_cpu.native.choice import NativeTable, threshold
 from flambeau_cpu.native.library import Library, runtime
-from flambeau_cpu.native.order import CODES
+from flambeau_cpu.native.source import Spec, library
 
 OPERANDS: Final = 8
 """``FB_OPERANDS`` of ``pointwise.h``."""
@@ -28,11 +27,6 @@ MEDIUM: Final = 16384
 HEAVY: Final = 4096
 """Elements from which on a kernel is used: NumPy, on one thread, is quick where it has one function
 for row-major arrays (light), less so where it takes several or where arrays lie otherwise."""
-STAGED: Final = {"float16": CODES["e"]}
-"""Dtypes that the engine converts, because compilers find no vectors for that, and their codes."""
-LIGHT_TASK: Final = 32768
-HEAVY_TASK: Final = 8192
-"""Elements: with functions an element costs several times what it costs to move it."""
 _engine_library: Final = Library("pointwise", {"pointwise": "ppp"})
 
 
@@ -103,22 +97,21 @@ class Pointwise:
         return fresh
 
     def binary(self) -> Callable[..., Any]:
-        """:meth:`fresh` for two operands, with a short way for row-major arrays of one shape."""
+        """:meth:`fresh` for two operands, with a short way if the first is row-major."""
         find, general, flat_at = self.simple.get, self.fresh, self.flat_at
 
         def fresh(a: Any, b: Any, **attributes: Any) -> Any:
             if a.__class__ is np.ndarray and a.flags.c_contiguous and not attributes:
                 if b.__class__ is np.ndarray:
                     shape = a.shape
-                    if b.shape == shape and b.flags.c_contiguous and a.dtype is b.dtype:
-                        if a.size < flat_at:
-                            return NotImplemented
-                        found = find(a.dtype)
-                        if found is not None:
-                            run, address, what = found
-                            out = empty(shape, what)
-                            run(address, out, a, b)
-                            return out
+                    if a.size < flat_at and b.shape == shape and b.flags.c_contiguous:
+                        return NotImplemented
+                    found = find(a.dtype)
+                    if found is not None and a.dtype is b.dtype:
+                        run, address, what = found
+                        out = empty(shape, what)
+                        if run(address, out, a, b):
+                            return out  # b was broadcast to the shape of a
                 elif a.size < flat_at:
                     return NotImplemented
             return general(a, b, **attributes)
@@ -266,116 +259,6 @@ def empty_like(shape: tuple[int, ...], dtype: Any, arrays: Sequence[Any]) -> Any
             made = empty(tuple([shape[d] for d in axes]), dtype)
             return made.transpose(sorted(range(x.ndim), key=axes.__getitem__))
     return empty(shape, dtype)
-
-
-# ---- sources -------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Spec:
-    """What a kernel is generated from, as :class:`flambeau.codegen.kernels.pointwise.Pointwise`."""
-
-    name: str
-    formula: str
-    inputs: tuple[Any, ...]
-    out: Any
-    floating: Any
-    integer: Any
-
-    @property
-    def tensors(self) -> list[Any]:
-        """The dtypes of the result and the arrays."""
-        return [self.out, *(x.dtype for x in self.inputs if x.dtype is not None)]
-
-    @property
-    def numbers(self) -> list[Any]:
-        """The inputs that are none."""
-        return [x for x in self.inputs if x.dtype is None]
-
-
-_HEAD: Final = '#include "pointwise.h"\n'
-
-
-@cache
-def library(spec: Spec) -> Library:
-    """The library of a kernel: ``run(engine, result, arrays..., numbers...)``."""
-    from flambeau.backend.generated import version
-
-    letters = "".join("d" if x.number in ("f32", "f64") else "i" for x in spec.numbers)
-    return Library(
-        f"pointwise-{spec.name}", {"run": f"Ip{'a' * len(spec.tensors)}{letters}"},
-        lambda: source(spec), f"{_HEAD}{version()}\n{_VERSION}\n{spec}")
-
-
-_VERSION: Final = 3
-"""Of :func:`source`: to be counted up when it writes another text."""
-
-
-def source(spec: Spec) -> str:
-    """The text of a kernel."""
-    from flambeau.backend.generated import C, Kernel, Scalars, Value
-
-    kernel = Kernel(C(), "block")
-    out = kernel.buffer("out", _seen(spec.out), True)
-    values: dict[str, Value] = {}
-    for x in spec.inputs:
-        if x.dtype is not None:
-            buffer = kernel.buffer(f"in_{x.name}", _seen(x.dtype))
-            values[x.name] = kernel.load(buffer, "i")
-        else:
-            values[x.name] = Value(x.number, (f"number_{x.name}",))
-    scalars = Scalars(kernel, spec.floating, spec.integer, values)
-    kernel.store(out, "i", _converted(kernel, spec.out, scalars.evaluate(spec.formula)))
-    dialect = kernel.dialect
-    assert isinstance(dialect, C)
-    pointers = [
-        f"  {text} = (void *)places[{o}];"
-        for o, text in enumerate(dialect.declarations(kernel.parameters))]
-    numbers = [
-        f"  const {dialect.type(x.number)} number_{x.name} = "
-        f"({dialect.type(x.number)})numbers[{k}].{_member(x)};"
-        for k, x in enumerate(spec.numbers)]
-    loop = [
-        "static void block(char *const *places, i64 n, const fb_number *numbers) {",
-        *pointers, *numbers, "  FB_INDEPENDENT", "  for (i64 i = 0; i < n; ++i) {",
-        *(f"    {line}" for line in kernel.lines), "  }", "}"]
-    text = dialect.assembled(list(kernel.functions.values()), "\n".join(loop))
-    task = HEAVY_TASK if kernel.functions else LIGHT_TASK
-    return f"{_HEAD}{text}\n{_entry(spec, task)}"
-
-
-def _converted(kernel: Any, out: Any, value: Any) -> Any:
-    """A value on its way to narrower elements: floats wrap as integers of 64 bits do, and are
-    rounded once."""
-    value = kernel.let(value, "y")
-    if value.register in ("f32", "f64") and out.category == 1 and out.itemsize < 8:
-        return kernel.cast(value, "i64")
-    if value.register == "f64" and out.name in STAGED:
-        return kernel.rounded_to_odd(value)
-    return value
-
-
-def _seen(what: Any) -> Any:
-    """The dtype in which a kernel sees elements."""
-    return dtypes.float32 if what.name in STAGED else what
-
-
-def _member(x: Any) -> str:
-    return "f" if x.number in ("f32", "f64") else "i"
-
-
-def _entry(spec: Spec, task: int) -> str:
-    """The function that is called, and what it tells the engine."""
-    tensors, numbers = spec.tensors, spec.numbers
-    codes = ", ".join(str(STAGED.get(t.name, 0)) for t in tensors)
-    sizes = ", ".join(str(t.itemsize) for t in tensors)
-    parameters = ["fb_engine engine", *(f"const array *x{o}" for o in range(len(tensors)))]
-    parameters += [f"{'f64' if _member(x) == 'f' else 'i64'} n{k}" for k, x in enumerate(numbers)]
-    given = ", ".join(f"{{.{_member(x)} = n{k}}}" for k, x in enumerate(numbers)) or "{0}"
-    arrays = ", ".join(f"x{o}" for o in range(len(tensors)))
-    return (
-        f"static const fb_kernel kernel = {{block, {len(tensors)}, {{{codes}}}, {{{sizes}}}, "
-        f"{task}}};\ni64 run({', '.join(parameters)}) {{\n"
-        f"  const array *const x[] = {{{arrays}}};\n"
-        f"  const fb_number numbers[] = {{{given}}};\n  return engine(&kernel, x, numbers);\n}}\n")
 
 
 def register(

@@ -1,6 +1,6 @@
 /* Copies and fills of elements of any dtype: only their size matters. */
 #include "pointwise.h"
-#include <string.h>
+#include "half.h"
 
 #define TASK 65536
 
@@ -13,6 +13,25 @@ i64 copy(fb_engine engine, const array *out, const array *x, i64 size) {
   const fb_kernel kernel = {copied, 2, {0}, {size, size}, TASK};
   const fb_number number = {.i = size};
   return engine(&kernel, operands, &number);
+}
+
+/* Between f32 and f16. */
+static void narrowed(char *const *places, i64 n, const fb_number *numbers) {
+  narrow((uint16_t *)places[0], (const f32 *)places[1], n, OF_F16);
+}
+static void widened(char *const *places, i64 n, const fb_number *numbers) {
+  widen((f32 *)places[0], (const uint16_t *)places[1], n, OF_F16);
+}
+
+i64 copy_narrowed(fb_engine engine, const array *out, const array *x) {
+  static const fb_kernel kernel = {narrowed, 2, {0}, {2, 4}, TASK};
+  const array *const operands[] = {out, x};
+  return engine(&kernel, operands, NULL);
+}
+i64 copy_widened(fb_engine engine, const array *out, const array *x) {
+  static const fb_kernel kernel = {widened, 2, {0}, {4, 2}, TASK};
+  const array *const operands[] = {out, x};
+  return engine(&kernel, operands, NULL);
 }
 
 #define FILLED(type, name) \

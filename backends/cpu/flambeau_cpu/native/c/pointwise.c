@@ -30,7 +30,8 @@ enum {
 typedef struct {
   const fb_kernel *kernel;
   const fb_number *numbers;
-  i64 nd, count, columns, task, tiles_across, by_rows, streams, is_plain;
+  i64 nd, count, columns, task, by_rows, streams, is_plain;
+  i64 tiles_across, tile_rows, is_narrow;
   i64 sizes[DIMS];
   i64 strides[FB_OPERANDS][DIMS]; /* in bytes */
   i64 steps[FB_OPERANDS][DIMS];   /* from the start of a row to that of the next, by the
@@ -309,7 +310,8 @@ static void run_stretch(void *context, i64 i) {
 #define TURN(type) \
   for (i64 j = 0; j < columns; ++j) { \
     const char *line = from + j * across; \
-    for (i64 r = 0; r < rows; ++r) ((type *)to)[r * TILE + j] = *(const type *)(line + r * along); \
+    for (i64 r = 0; r < rows; ++r) \
+      ((type *)to)[r * columns + j] = *(const type *)(line + r * along); \
   }
 
 /* A tile of an operand, whose elements lie closer together from row to row than in a row. */
@@ -320,16 +322,16 @@ static void turn(char *to, const char *from, i64 rows, i64 columns, i64 along, i
     for (i64 j = 0; j < columns; j += 4)
       for (i64 r = 0; r < rows; r += 4) {
         const char *line = from + j * across + r * 4;
-        float *target = (float *)to + r * TILE + j;
+        float *target = (float *)to + r * columns + j;
         __m128 a = _mm_loadu_ps((const float *)line);
         __m128 b = _mm_loadu_ps((const float *)(line + across));
         __m128 c = _mm_loadu_ps((const float *)(line + 2 * across));
         __m128 d = _mm_loadu_ps((const float *)(line + 3 * across));
         _MM_TRANSPOSE4_PS(a, b, c, d);
         _mm_storeu_ps(target, a);
-        _mm_storeu_ps(target + TILE, b);
-        _mm_storeu_ps(target + 2 * TILE, c);
-        _mm_storeu_ps(target + 3 * TILE, d);
+        _mm_storeu_ps(target + columns, b);
+        _mm_storeu_ps(target + 2 * columns, c);
+        _mm_storeu_ps(target + 3 * columns, d);
       }
     return;
   }
@@ -344,9 +346,9 @@ static void turn(char *to, const char *from, i64 rows, i64 columns, i64 along, i
 static void run_tile(void *context, i64 i) {
   const call *c = context;
   const fb_kernel *kernel = c->kernel;
-  const i64 last = c->nd - 1, high = c->sizes[last - 1], down = fb_ceil(high, TILE);
-  const i64 column = i % c->tiles_across * TILE, top = i / c->tiles_across % down * TILE;
-  const i64 n = fb_min(TILE, c->columns - column), rows = fb_min(TILE, high - top);
+  const i64 last = c->nd - 1, high = c->sizes[last - 1], down = fb_ceil(high, c->tile_rows);
+  const i64 column = i % c->tiles_across * TILE, top = i / c->tiles_across % down * c->tile_rows;
+  const i64 n = fb_min(TILE, c->columns - column), rows = fb_min(c->tile_rows, high - top);
   char memory[sizeof(stage) + FB_OPERANDS * TILE * TILE * 8] __attribute__((aligned(64)));
   stage *s = (stage *)memory;
   place p;
@@ -357,12 +359,18 @@ static void run_tile(void *context, i64 i) {
     if (c->is_across[o])
       turn(s->tile[o], p.row[o] + column * c->strides[o][last], rows, n, c->strides[o][last - 1],
            c->strides[o][last], kernel->size[o]);
+  if (c->is_narrow) { /* whole rows, which lie side by side */
+    char *places[FB_OPERANDS];
+    for (i64 o = 0; o < kernel->operands; ++o) places[o] = c->is_across[o] ? s->tile[o] : p.row[o];
+    kernel->block(places, rows * n, c->numbers);
+    return;
+  }
   for (i64 r = 0; r < rows; ++r) {
     char *places[FB_OPERANDS];
     int is_there = 0;
     for (i64 o = kernel->operands - 1; o >= 0; --o) {
       const i64 size = kernel->size[o], code = kernel->code[o];
-      char *turned = s->tile[o] + r * TILE * size;
+      char *turned = s->tile[o] + r * n * size;
       is_there = !code && c->strides[o][last] == size;
       places[o] = is_there ? p.row[o] + column * size : code || !c->is_across[o] ? s->data[o]
                                                                                   : turned;
@@ -376,16 +384,19 @@ static void run_tile(void *context, i64 i) {
 }
 
 /* ---- the choice of tasks -------------------------------------------------------------------- */
-/* Whether an operand lies across long rows. */
+/* Whether an operand lies across the rows, which are long or, in all others, side by side. */
 static i64 lies_across(call *c) {
-  i64 any = 0;
+  i64 any = 0, is_flat = 1;
   for (i64 o = 0; o < c->kernel->operands; ++o) {
     const i64 *steps = c->strides[o] + c->nd - 2;
-    c->is_across[o] = o && c->nd > 1 && c->columns >= LONG && c->sizes[c->nd - 2] >= 8 &&
+    c->is_across[o] = o && c->nd > 1 && c->sizes[c->nd - 2] >= 8 &&
         magnitude(steps[1]) > magnitude(steps[0]) && steps[0];
     any |= c->is_across[o];
+    is_flat &= c->lie[o] == FLAT || (c->is_across[o] && !c->kernel->code[o]);
   }
-  return any;
+  c->is_narrow = is_flat && c->columns < TILE;
+  c->tile_rows = c->is_narrow ? TILE * TILE / c->columns / 4 * 4 : TILE;
+  return any && (c->is_narrow || c->columns >= LONG);
 }
 
 static void look(call *c) {
@@ -442,7 +453,8 @@ i64 pointwise(const fb_kernel *kernel, const array *const *x, const fb_number *n
   if (lies_across(&c)) {
     const i64 high = c.sizes[c.nd - 2];
     c.tiles_across = fb_ceil(c.columns, TILE), c.by_rows = 1;
-    fb_parallel(run_tile, &c, c.tiles_across * fb_ceil(high, TILE) * (c.count / c.columns / high));
+    fb_parallel(run_tile, &c,
+                c.tiles_across * fb_ceil(high, c.tile_rows) * (c.count / c.columns / high));
     return 1;
   }
   if (!c.by_rows) c.task = fb_max(1, c.task / c.columns) * c.columns; /* whole rows */

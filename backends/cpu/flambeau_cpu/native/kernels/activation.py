@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from flambeau_cpu.native.choice import NativeTable
-from flambeau_cpu.native.pointwise import HEAVY, LIGHT, MEDIUM, register
+from flambeau_cpu.native.pointwise import HEAVY, MEDIUM, register
 
 kernels = NativeTable()
 
-register(kernels, 1, {"relu": LIGHT}, "iufV")
+register(kernels, 1, {"relu": MEDIUM}, "iufV")
 register(kernels, 1, {
     "leaky_relu": MEDIUM, "threshold": MEDIUM, "hardtanh": MEDIUM, "hardsigmoid": MEDIUM,
     "hardswish": MEDIUM, "hardshrink": MEDIUM, "softsign": MEDIUM, "tanhshrink": HEAVY,

@@ -15,7 +15,7 @@ register(kernels, 1, {
     "tanh": HEAVY, "erf": HEAVY, "log1p": HEAVY, "expm1": HEAVY,
 }, "fV")
 register(kernels, 2, {
-    "add": LIGHT, "sub": LIGHT, "mul": LIGHT, "maximum": LIGHT, "minimum": LIGHT, "rsub": LIGHT})
+    "add": LIGHT, "sub": LIGHT, "mul": LIGHT, "maximum": MEDIUM, "minimum": MEDIUM, "rsub": LIGHT})
 register(kernels, 2, {
     "true_divide": LIGHT, "rdiv": LIGHT, "remainder": HEAVY, "atan2": HEAVY}, "fV")
 
