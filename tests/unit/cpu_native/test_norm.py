@@ -6,6 +6,7 @@ import pytest
 
 import flambeau as fb
 from flambeau_cpu.native.kernels.batch_norm import kernels as batch
+from flambeau_cpu.native.kernels.group_norm import kernels as group
 from flambeau_cpu.native.kernels.layer_norm import kernels as layer
 from flambeau_cpu.native.library import runtime
 
@@ -198,5 +199,42 @@ def test_batch_norm_does_not_depend_on_the_number_of_threads(place):
         return out, mean, var, *run(
             batch, "batch_norm_grads", grad, x, mean, var, None, eps=EPS, training=True,
             for_input=True, for_weight=True, for_bias=True)
+
+    for_thread_counts(work)
+
+
+# ---- group norm --------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.parametrize(("shape", "groups"), [
+    ((2, 4, 3, 2), 2), ((3, 6, 45), 3), ((2, 5, 7, 11), 5), ((3, 8), 2), ((5, 6, 70, 71), 1)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_group_norm(shape, groups, dtype, affine):
+    x, grad = draw(shape, dtype, shift=1.0), draw(shape, dtype, 1)
+    w, b = (draw(shape[1], dtype, k) if affine else None for k in (2, 3))
+    out, mean, rstd = run(group, "group_norm_stats", x, w, b, num_groups=groups, eps=EPS)
+    grads = run(group, "group_norm_grads", grad, x, mean, rstd, w, num_groups=groups, eps=EPS,
+                for_input=True, for_weight=True, for_bias=True)
+
+    def grouped(a):
+        return a.astype(np.float64).reshape(shape[0], groups, shape[1] // groups, -1)
+
+    def per_channel(p, other):
+        p = np.full(shape[1], other) if p is None else p
+        return p.astype(np.float64).reshape(groups, -1, 1)
+
+    wanted = rows_back(grouped(grad), grouped(x), per_channel(w, 1), per_channel(b, 0), (2, 3))
+    mean = grouped(x).mean((2, 3), keepdims=True)
+    xhat = (grouped(x) - mean) / np.sqrt(grouped(x).var((2, 3), keepdims=True) + EPS)
+    sums = (grouped(grad) * xhat).sum((0, 3)).reshape(-1), grouped(grad).sum((0, 3)).reshape(-1)
+    check((out, *grads), (*(a.reshape(shape) for a in wanted[:2]), *sums), dtype)
+
+
+def test_group_norm_does_not_depend_on_the_number_of_threads():
+    x, grad = (draw((16, 32, 30, 31), np.float32, k) for k in (0, 1))
+
+    def work():
+        out, mean, rstd = run(group, "group_norm_stats", x, None, None, num_groups=8, eps=EPS)
+        return out, *run(group, "group_norm_grads", grad, x, mean, rstd, None, num_groups=8,
+                         eps=EPS, for_input=True, for_weight=True, for_bias=True)
 
     for_thread_counts(work)

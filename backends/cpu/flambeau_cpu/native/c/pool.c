@@ -77,7 +77,7 @@ static int is_halving(const geometry *g) { /* 2 x 2 windows side by side */
 #include __FILE__
 #undef T
 
-static i64 run(job j, const array *x, i64 images, i64 channels, const fb_task *tasks,
+static void run(job j, i64 images, i64 channels, const fb_task *tasks,
                i64 is_double, i64 by_rows) {
   const geometry *g = j.g;
   j.images = images, j.channels = channels;
@@ -96,7 +96,6 @@ static i64 run(job j, const array *x, i64 images, i64 channels, const fb_task *t
                    g->kernel[0] * g->kernel[1] * g->kernel[2];
   j.per_task = fb_max(1, TASK * 4 / fb_max(work, 1));
   fb_parallel(tasks[is_double], &j, fb_ceil(units, j.per_task));
-  return 1;
 }
 
 /* x, out and which: (images, *), or (images, *, channels).  `images` counts planes if there are
@@ -107,7 +106,7 @@ void fb_max_pool(array *out, array *which, const array *x, const array *sizes, i
   static const fb_task pixels[] = {max_pixels_f32, max_pixels_f64};
   job j = {.out = out->data, .x = x->data, .g = (const geometry *)sizes->data,
            .which = (uint8_t *)data_of(which, x)};
-  run(j, x, images, channels, channels ? pixels : planes, is_double, channels > 0);
+  run(j, images, channels, channels ? pixels : planes, is_double, channels > 0);
 }
 
 void fb_max_pool_backward(array *dx, const array *grad, const array *which, const array *sizes,
@@ -115,7 +114,7 @@ void fb_max_pool_backward(array *dx, const array *grad, const array *which, cons
   static const fb_task tasks[] = {scatter_task_f32, scatter_task_f64};
   job j = {.out = dx->data, .x = grad->data, .g = (const geometry *)sizes->data,
            .which = (uint8_t *)which->data};
-  run(j, grad, images, channels, tasks, is_double, 0);
+  run(j, images, channels, tasks, is_double, 0);
 }
 
 void fb_avg_pool(array *out, const array *x, const array *sizes, i64 images, i64 channels,
@@ -123,7 +122,7 @@ void fb_avg_pool(array *out, const array *x, const array *sizes, i64 images, i64
   static const fb_task planes[] = {mean_planes_f32, mean_planes_f64};
   static const fb_task pixels[] = {mean_pixels_f32, mean_pixels_f64};
   job j = {.out = out->data, .x = x->data, .g = (const geometry *)sizes->data};
-  run(j, x, images, channels, channels ? pixels : planes, is_double, channels > 0);
+  run(j, images, channels, channels ? pixels : planes, is_double, channels > 0);
 }
 
 void fb_avg_pool_backward(array *dx, const array *grad, const array *sizes, i64 images,
@@ -131,7 +130,7 @@ void fb_avg_pool_backward(array *dx, const array *grad, const array *sizes, i64 
   static const fb_task planes[] = {spread_planes_f32, spread_planes_f64};
   static const fb_task pixels[] = {spread_pixels_f32, spread_pixels_f64};
   job j = {.out = dx->data, .x = grad->data, .g = (const geometry *)sizes->data};
-  run(j, grad, images, channels, channels ? pixels : planes, is_double, 0);
+  run(j, images, channels, channels ? pixels : planes, is_double, 0);
 }
 
 #else
@@ -223,8 +222,8 @@ static void L(max_row)(const job *j, const T *x, i64 d, i64 h, T *out, uint8_t *
     L(max_window)(j, x, d, h, w, out + w, which ? which + w : NULL);
   for (i64 w = j->inner; w < j->outer; w += W) {
     const i64 lanes = fb_min(W, j->outer - w);
-    V most;
-    VI code;
+    V most = {0};
+    VI code = {0};
     int is_first = 1;
     for (i64 kd = 0; kd < g->kernel[0]; ++kd)
       for (i64 kh = 0; kh < g->kernel[1]; ++kh) {
@@ -297,21 +296,49 @@ static void L(max_pixels)(void *context, i64 task) {
 }
 
 /* ---- the gradient of greatest values */
-static void L(unhalve)(const job *j, const T *restrict grad, const uint8_t *restrict which,
-                       T *restrict dx) {
+/* a and b by turns, from half a vector on: a[0], b[0], a[1], b[1], ... */
+static inline V L(by_turns)(V a, V b, int from) {
+#if defined(__clang__)
+  V r;
+  for (int i = 0; i < W; ++i) r[i] = i % 2 ? b[from + i / 2] : a[from + i / 2];
+  return r;
+#else
+  VI at;
+  for (int i = 0; i < W; ++i) at[i] = from + i / 2 + i % 2 * W;
+  return __builtin_shuffle(a, b, at);
+#endif
+}
+
+static inline VI L(load_codes)(const uint8_t *from, i64 lanes) {
+  LANES_JOIN(codes, T) code = {0};
+  if (lanes == W) memcpy(&code, from, sizeof code);
+  else for (i64 l = 0; l < lanes; ++l) code[l] = from[l];
+  return __builtin_convertvector(code, VI);
+}
+
+/* Two rows of windows of 2 x 2 side by side. */
+static void L(unhalve_row)(const T *grad, const uint8_t *which, T *a, T *b, i64 n) {
+  const V zero = {0};
+  for (i64 i = 0; i < n; i += W) {
+    const i64 lanes = fb_min(W, n - i), one = fb_min(2 * lanes, W), two = 2 * lanes - one;
+    const V g = L(load_part)(grad + i, lanes, 0);
+    const VI code = L(load_codes)(which + i, lanes);
+    const V p = L(select)(code == 0, g, zero), q = L(select)(code == 1, g, zero);
+    const V r = L(select)(code == 2, g, zero), s = L(select)(code == 3, g, zero);
+    L(store_part)(a + 2 * i, one, L(by_turns)(p, q, 0));
+    L(store_part)(a + 2 * i + W, two, L(by_turns)(p, q, W / 2));
+    L(store_part)(b + 2 * i, one, L(by_turns)(r, s, 0));
+    L(store_part)(b + 2 * i + W, two, L(by_turns)(r, s, W / 2));
+  }
+}
+
+static void L(unhalve)(const job *j, const T *grad, const uint8_t *which, T *dx) {
   const geometry *g = j->g;
   const i64 n = g->count[2], wide = g->size[2], high = g->size[1];
   for (i64 d = 0; d < g->count[0]; ++d) {
-    for (i64 h = 0; h < g->count[1]; ++h) {
+    for (i64 h = 0; h < g->count[1]; ++h, grad += n, which += n) {
       T *a = dx + (d * high + 2 * h) * wide, *b = a + wide;
-      const T *from = grad + (d * g->count[1] + h) * n;
-      const uint8_t *code = which + (d * g->count[1] + h) * n;
-      for (i64 i = 0; i < n; ++i) {
-        a[2 * i] = code[i] == 0 ? from[i] : 0, a[2 * i + 1] = code[i] == 1 ? from[i] : 0;
-      }
-      for (i64 i = 0; i < n; ++i) {
-        b[2 * i] = code[i] == 2 ? from[i] : 0, b[2 * i + 1] = code[i] == 3 ? from[i] : 0;
-      }
+      L(unhalve_row)(grad, which, a, b, n);
       for (i64 i = 2 * n; i < wide; ++i) a[i] = b[i] = 0;
     }
     for (i64 i = 2 * g->count[1] * wide; i < high * wide; ++i) dx[d * high * wide + i] = 0;

@@ -42,7 +42,7 @@ def batch_norm_train(input: Any, weight: Any, bias: Any, eps: float) -> Any:
     if c is None or not _is_fit(input, weight, bias):
         return NotImplemented
     last, shape, what = is_last(input), (input.shape[1],), input.dtype
-    out, mean, var = new(input.shape, input.dtype, last), np.empty(shape, what), np.empty(shape, what)
+    out, mean, var = new(input.shape, what, last), np.empty(shape, what), np.empty(shape, what)
     c.fb_batch_norm(out, mean, var, _lines(input), placed(input, last), weight, bias, last, 1,
                     eps, what.itemsize == 8)
     return np.moveaxis(out, -1, 1) if last else out, mean, var
