@@ -16,6 +16,7 @@ from flambeau_cpu.memory import POOL, SMALLEST
 from flambeau_cpu.native import kernels as native_kernels
 from flambeau_cpu.native.library import describe, runtime
 from flambeau_cpu.onednn import kernels as onednn_kernels
+from flambeau_cpu.onednn.library import state as onednn_state
 from flambeau_cpu.onednn.threads import POOL as ONEDNN_POOL
 
 ALIGNMENT: Final = 64
@@ -148,7 +149,7 @@ class CpuBackend(Backend):
 
     def diagnostics(self) -> list[str]:
         """What kernels are made of here."""
-        return describe()
+        return [*describe(), f"oneDNN: {onednn_state()}"]
 
     def dtype_of(self, native: Any) -> DType:
         """The element type of an array or a NumPy scalar."""

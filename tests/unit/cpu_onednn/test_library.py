@@ -30,7 +30,7 @@ def test_refuses_other_versions(numbers):
 
 @pytest.mark.usefixtures("dnnl")
 def test_says_which_version_it_found():
-    assert library.state().startswith("oneDNN 3.")
+    assert library.state().startswith("3.")
 
 
 def test_what_is_no_library_is_refused_with_a_reason(tmp_path):
@@ -45,7 +45,7 @@ def test_can_be_turned_off():
     which = ("from flambeau_cpu.device import CpuBackend as B; from flambeau_cpu.kernels "
              "import TABLE as T; print(B.kernels.fresh['gelu'] is T.fresh['gelu'])")
     said = _python(f"{SHOW}; {which}", FLAMBEAU_ONEDNN="0", FLAMBEAU_CPU_NATIVE="0")
-    assert "turned off by FLAMBEAU_ONEDNN" in said
+    assert "off (FLAMBEAU_ONEDNN=0)" in said
     assert said.endswith("True")
 
 

@@ -161,12 +161,12 @@ def candidates() -> Iterator[str]:
     if SETTING:
         yield SETTING
         return
-    for folder in (Path(sys.prefix, "lib"), Path(sys.prefix, "lib64")):
-        for name in (f"libdnnl.so.{_MAJOR}", f"libdnnl.{_MAJOR}.dylib"):
-            if (path := folder / name).exists():
-                yield str(path)
+    import site
     from ctypes.util import find_library
 
+    for prefix in (sys.prefix, site.getuserbase()):  # where pip puts it
+        if (path := Path(prefix, "lib", f"libdnnl.so.{_MAJOR}")).exists():
+            yield str(path)
     if name_on_system := find_library("dnnl"):
         yield name_on_system
 
@@ -205,15 +205,15 @@ def loaded() -> Api:
     """
     found = api()
     if found is None:
-        raise BackendError(f"cpu: {state()}")
+        raise BackendError(f"cpu: oneDNN is {state()}")
     return found
 
 
 def state() -> str:
     """What ``flambeau doctor`` says of it."""
     if IS_OFF:
-        return "turned off by FLAMBEAU_ONEDNN"
+        return "off (FLAMBEAU_ONEDNN=0)"
     found = api()
     if found is not None:
-        return f"oneDNN {found.version} ({found.path})"
+        return f"{found.version} ({found.path})"
     return "; ".join(reasons) or 'not found; pip install "flambeau[onednn]" brings it'
