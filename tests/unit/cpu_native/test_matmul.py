@@ -89,6 +89,17 @@ def test_a_summand_that_counts_for_nothing_may_be_nan():
     assert np.isfinite(addmm(np.full(40, np.nan, SINGLE), a, b, 0, 1)).all()
 
 
+@pytest.mark.parametrize("dtype", [SINGLE, DOUBLE], ids=str)
+@pytest.mark.parametrize("size", [0, 1, 31, 64, 1000, 65537, 200_001])
+def test_vectors(size, dtype):
+    a, b = draw((size,), dtype), draw((size,), dtype, 1)
+    y = matmul.matmul(a, b)
+    scale = np.abs(a.astype(np.float64) * b).sum() + 1e-30
+    assert y.shape == ()
+    assert y.dtype == dtype
+    assert abs(y - a.astype(np.float64) @ b.astype(np.float64)) <= LIMITS[dtype] * scale
+
+
 def test_infinities_and_nans_stay_in_their_rows_and_columns():
     a, b = draw((33, 40)), draw((40, 35), seed=1)
     a[3, 5], b[7, 34] = np.inf, np.nan
@@ -102,7 +113,9 @@ def test_what_is_declined():
     a = draw((8, 8))
     assert matmul.product(a, a.astype(DOUBLE)) is NotImplemented
     assert matmul.product(a.astype(int), a.astype(int)) is NotImplemented
-    assert matmul.matmul(a[0], a[0]) is NotImplemented
+    assert matmul.matmul(a[0], a[0].astype(HALF)) is NotImplemented
+    assert matmul.matmul(a[0], a[:, 0]) is NotImplemented
+    assert matmul.matmul(a[0], a[0, 1:]) is NotImplemented
     assert matmul.matmul(a, draw((7, 8))) is NotImplemented
     assert matmul.matmul(a, draw((7,))) is NotImplemented
     assert matmul.matmul(a, np.array(2, SINGLE)) is NotImplemented

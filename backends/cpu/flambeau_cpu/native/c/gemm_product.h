@@ -354,6 +354,46 @@ i64 FB_NAME(simple_product)(const array *a, const array *b, array *c, const arra
                             i64 kind, i64 turned) {
   return FB_NAME(fb_calculate)(a, b, c, optional(summand, c), NULL, kind, turned, 1, 1);
 }
+
+/* ---- two vectors ---- */
+/* Parts of FB_PART elements, each summed in the same number of lanes everywhere. */
+typedef struct {
+  i64 n;
+  const REAL *a, *b;
+  REAL *sums;
+} FB_NAME(fb_pair);
+static void FB_NAME(fb_part)(void *context, i64 i) {
+  const FB_NAME(fb_pair) *g = context;
+  enum { WIDE = 256 / sizeof(REAL), STEPS = WIDE / FB_NAME(fb_lanes) };
+  const i64 end = fb_min((i + 1) * FB_PART, g->n);
+  FB_NAME(fb_vector) sum[STEPS];
+#pragma GCC unroll 16
+  for (int s = 0; s < STEPS; ++s) sum[s] = (FB_NAME(fb_vector)){0};
+  i64 p = i * FB_PART;
+  for (; p + WIDE <= end; p += WIDE)
+#pragma GCC unroll 16
+    for (int s = 0; s < STEPS; ++s)
+      sum[s] = FB_NAME(fb_fma)(*(const FB_NAME(fb_loose) *)(g->a + p + s * FB_NAME(fb_lanes)),
+                               *(const FB_NAME(fb_loose) *)(g->b + p + s * FB_NAME(fb_lanes)),
+                               sum[s]);
+  REAL lanes[WIDE];
+  memcpy(lanes, sum, sizeof lanes);
+  for (i64 q = 0; p + q < end; ++q) lanes[q] = FB_FMA1(g->a[p + q], g->b[p + q], lanes[q]);
+  for (int width = WIDE / 2; width; width /= 2)
+    for (int q = 0; q < width; ++q) lanes[q] += lanes[q + width];
+  g->sums[i] = lanes[0];
+}
+
+/* The product of two dense vectors; `sums` has an element for each part. */
+void FB_NAME(dot)(const array *a, const array *b, array *c, array *sums) {
+  FB_NAME(fb_pair) g = {a->dims[0], (const REAL *)a->data, (const REAL *)b->data,
+                        (REAL *)sums->data};
+  const i64 parts = fb_ceil(g.n, FB_PART);
+  fb_parallel(FB_NAME(fb_part), &g, parts);
+  REAL y = 0;
+  for (i64 i = 0; i < parts; ++i) y += g.sums[i];
+  *(REAL *)c->data = y;
+}
 #undef NR
 #undef PRODUCT
 #undef MATRIX

@@ -16,7 +16,8 @@ from flambeau_cpu.native.order import CODES
 kernels = NativeTable()
 _library = Library("gemm", {"has_fma": "I"} | {
     f"{name}_{t}": kinds for t in ("f32", "f64")
-    for name, kinds in (("product", "Iaaaaaiidd"), ("simple_product", "Iaaaaii"))})
+    for name, kinds in (
+        ("product", "Iaaaaaiidd"), ("simple_product", "Iaaaaii"), ("dot", "aaaa"))})
 LEAST: Final = threshold(1 << 18)
 """Multiply-adds from which on C is used: from there on OpenBLAS would wake threads of its own."""
 LEAST_MATRIX: Final = threshold(9216)
@@ -101,9 +102,23 @@ def _is_small(shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) ->
 @kernels.fresh_form("matmul", at=64)
 def matmul(a: Any, b: Any) -> Any:
     """``a @ b`` with broadcast batches."""
-    if a.ndim == b.ndim == 1:
+    return dot(a, b) if a.ndim == b.ndim == 1 else product(a, b)
+
+
+PART: Final = 1 << 16
+"""Elements of vectors whose products a task sums."""
+
+
+def dot(a: Any, b: Any) -> Any:
+    """The product of two vectors; NotImplemented for halves, gaps and short ones."""
+    code, c, n = CODES.get(a.dtype.char, 2), _c(), a.size
+    if c is None or code > 1 or a.dtype != b.dtype or b.size != n or n < LEAST_MATRIX:
         return NotImplemented
-    return product(a, b)
+    if not a.flags.c_contiguous or not b.flags.c_contiguous:
+        return NotImplemented
+    out = empty((), a.dtype)
+    (c.dot_f64 if code else c.dot_f32)(a, b, out, empty((-(-n // PART),), a.dtype))
+    return out
 
 
 @kernels.out_form("matmul", at=64)
