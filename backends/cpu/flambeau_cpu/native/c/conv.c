@@ -40,6 +40,7 @@ MIXES(f64, LOW2, HIGH2)
 #include "conv_sum.h"
 #include "conv_winograd.h"
 #include "conv_run.h"
+#include "conv_rows.h"
 #include "conv_winograd_weight.h"
 #include "conv_weight.h"
 #undef T
@@ -48,6 +49,7 @@ MIXES(f64, LOW2, HIGH2)
 #include "conv_sum.h"
 #include "conv_winograd.h"
 #include "conv_run.h"
+#include "conv_rows.h"
 #include "conv_winograd_weight.h"
 #include "conv_weight.h"
 #undef T

@@ -109,6 +109,23 @@ static i64 L(take_part)(part *p, const axis *const *a) {
   return outs > 0;
 }
 
+static void L(zero_task)(void *context, i64 i) {
+  const array *y = context;
+  const i64 step = 1 << 16, all = size_of(y) * sizeof(T);
+  memset(y->data + i * step, 0, fb_min(step, all - i * step));
+}
+
+/* Whether positions that no tap meets have been written: y is dense. */
+static int L(leave_zeros)(const array *y, const array *bias, const axis *const *of,
+                          const i64 *phases) {
+  int is_any = 0;
+  for (int d = 0; d < 3; ++d)
+    for (i64 p = 0; p < phases[d]; ++p) is_any |= !of[d][p].taps;
+  if (!is_any || bias) return 0;
+  fb_parallel(L(zero_task), (void *)y, fb_ceil(size_of(y) * sizeof(T), 1 << 16));
+  return 1;
+}
+
 /* y[n, m] = bias[m] + the convolution of x with w; back: the gradient of an input from that of an
    output, or a transposed convolution.  Shapes fit.  0: no memory. */
 i64 L(fb_convolve)(const array *y, const array *x, const array *w, const array *bias,
@@ -144,10 +161,11 @@ i64 L(fb_convolve)(const array *y, const array *x, const array *w, const array *
   }
   L(take_part)(whole, all);
   s.parts = parts;
+  const i64 empty = L(leave_zeros)(y, bias, of, phases);
   for (i64 i = 0; i < most; ++i) {
     const axis *some[3] = {of[0] + i / (phases[1] * phases[2]),
                            of[1] + i / phases[2] % phases[1], of[2] + i % phases[2]};
-    s.count += L(take_part)(parts + s.count, some);
+    s.count += L(take_part)(parts + s.count, some) && !(empty && !parts[s.count].taps);
   }
   const int done = L(run_sum)(&s, whole);
   free(memory);

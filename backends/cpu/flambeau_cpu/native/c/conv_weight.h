@@ -7,7 +7,6 @@
 #define LONG 1024         /* outputs of a unit, about: both operands stay in the cache */
 #define G_ROWS 64         /* outs of a task */
 #define X_STEPS 400       /* channels times taps whose x is stored at a time */
-#define PARTIAL (1 << 22) /* most elements of partial sums */
 #endif
 
 typedef struct {
@@ -242,6 +241,11 @@ i64 L(fb_convolve_weight)(const array *w, const array *g, const array *x, const 
   const f64 cost = L(divide_weight)(&s);
   if (sizeof(T) == 4 && L(is_square)(&s.p) && L(square_weight_cost)(s.p.a, &s.f) < cost) {
     const int done = L(run_square_weight)(&s.f, s.p.a, s.x, s.g, s.w);
+    free(memory);
+    return done;
+  }
+  if (L(row_weight_cost)(s.p.a, &s.f) < cost) {
+    const int done = L(run_row_weight)(&s.f, s.p.a, s.x, s.g, s.w);
     free(memory);
     return done;
   }

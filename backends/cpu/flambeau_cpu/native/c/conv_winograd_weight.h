@@ -8,24 +8,6 @@
 #define SQUARE_COLUMNS 64 /* channels of a task */
 #endif
 
-/* An array with channels innermost: [image][position][channel]. */
-typedef struct {
-  const T *from;
-  T *to;
-  i64 sn, sc, ss[3], count[3], channels, width;
-} L(rows);
-
-static void L(row_task)(void *context, i64 n) {
-  const L(rows) *r = context;
-  const i64 *count = r->count;
-  T *to = r->to + n * count[0] * count[1] * count[2] * r->width;
-  const int is_flat = r->ss[0] == count[2] * r->ss[2]; /* the middle axis has one position */
-  const i64 run = is_flat ? count[0] * count[2] : count[2];
-  for (i64 i = 0; i < (is_flat ? 1 : count[0]); ++i)
-    L(move)(to + i * run * r->width, r->width, 1, r->from + n * r->sn + i * r->ss[0], r->ss[2],
-            r->sc, run, r->channels);
-}
-
 typedef struct {
   const frame *f;
   const axis *a;
@@ -33,7 +15,7 @@ typedef struct {
   panels high;
   i64 down, across, splits, m_ranges, c_ranges;
   i64 wide, one; /* channels in whole tiles; from a point to the next */
-  T *partial;
+  T *partial, *w;
 } L(square_weight);
 
 /* r = A g A', A = [1 0; 1 1; 1 -1; 0 -1]. */
@@ -62,12 +44,12 @@ static void L(turn_run)(const L(square_weight) *q, i64 k0, i64 k1, i64 g, i64 m0
     for (int p = 0; p < POINTS; ++p) {
       const i64 i = top + a[0].at[0] + p / 4, j = left + a[2].at[0] + p % 4;
       from[p] = i < 0 || i >= a[0].in || j < 0 || j >= a[2].in ? NULL
-          : q->x.to + ((n * a[0].in + i) * a[2].in + j) * q->x.width + g * q->f->channels + c0;
+          : q->x.to + ((n * a[0].in + i) * a[2].in + j) * q->x.channels + g * q->f->channels + c0;
     }
     for (int p = 0; p < 4; ++p) {
       const i64 i = top + p / 2, j = left + p % 2;
       grad[p] = i >= a[0].out || j >= a[2].out ? NULL
-          : q->g.to + ((n * a[0].out + i) * a[2].out + j) * q->g.width + g * q->f->outs;
+          : q->g.to + ((n * a[0].out + i) * a[2].out + j) * q->g.channels + g * q->f->outs;
     }
     for (i64 t = 0; t < tiles; ++t)
       for (i64 v = 0; v < tile; v += W)
@@ -76,6 +58,42 @@ static void L(turn_run)(const L(square_weight) *q, i64 k0, i64 k1, i64 g, i64 m0
     for (i64 v = 0; v < width; v += W)
       L(turn_grad)(grad, m0 + v, gs + (k - k0) * width + v, APART(width * RUN));
   }
+}
+
+/* Some channels of a row of the gradient: G' u G of the splits' sums, in their order. */
+static void L(join_squares)(const L(square_weight) *q, const T *from, i64 one, i64 split, T *to,
+                            i64 channels) {
+  const frame *f = q->f;
+  const axis *a = q->a;
+  for (i64 c = 0; c < channels; c += W) {
+    L(v) u[POINTS], r[3][4];
+    for (int p = 0; p < POINTS; ++p) {
+      u[p] = L(load)(from + p * one + c);
+      for (i64 s = 1; s < q->splits; ++s) u[p] += L(load)(from + p * one + c + s * split);
+    }
+    for (int k = 0; k < 4; ++k) {
+      const L(v) sum = (u[4 + k] + u[8 + k]) * (T)0.5;
+      r[0][k] = u[k] + sum, r[1][k] = (u[4 + k] - u[8 + k]) * (T)0.5, r[2][k] = sum + u[12 + k];
+    }
+    T kept[9][W];
+    for (int k = 0; k < 3; ++k) {
+      const L(v) sum = (r[k][1] + r[k][2]) * (T)0.5;
+      L(store)(kept[3 * k], r[k][0] + sum);
+      L(store)(kept[3 * k + 1], (r[k][1] - r[k][2]) * (T)0.5);
+      L(store)(kept[3 * k + 2], sum + r[k][3]);
+    }
+    for (i64 n = 0; n < fb_min(W, channels - c); ++n)
+      for (int t = 0; t < 9; ++t)
+        to[(c + n) * f->wc + a[0].tap[t / 3] * a[0].ws + a[2].tap[t % 3] * a[2].ws] = kept[t][n];
+  }
+}
+
+/* Task i: row i of the gradient. */
+static void L(square_join_task)(void *context, i64 i) {
+  const L(square_weight) *q = context;
+  const i64 outs = q->f->outs;
+  L(join_squares)(q, q->partial + i / outs * POINTS * q->one + i % outs * q->wide, q->one,
+                  q->f->groups * POINTS * q->one, q->w + i * q->f->wm, q->f->channels);
 }
 
 /* Task i: a split of the sum, a group, a range of panels and one of channels. */
@@ -89,10 +107,17 @@ static void L(square_weight_task)(void *context, i64 i) {
   const i64 width = fb_ceil(panel_at(q->high, last) - m0, W) * W;
   const i64 c0 = cr * SQUARE_COLUMNS, channels = fb_min(SQUARE_COLUMNS, f->channels - c0);
   const i64 tiles = fb_ceil(channels, tile), all = f->images * q->down * q->across;
-  char *memory = take_room(&task_room, (APART(tiles * tile * RUN) + APART(width * RUN)) * POINTS * sizeof(T) +
-                                           RUN * sizeof(step));
+  /* without splits the sums stay in the cache until the gradient is made of them */
+  const i64 kept = q->splits == 1 ? APART(width * SQUARE_COLUMNS) : 0;
+  char *memory = take_room(
+      &task_room, (APART(tiles * tile * RUN) + APART(width * RUN) + kept) * POINTS * sizeof(T) +
+                      RUN * sizeof(step));
   T *xs = (T *)memory, *gs = xs + APART(tiles * tile * RUN) * POINTS;
-  step *steps = (step *)(gs + APART(width * RUN) * POINTS);
+  T *sums = gs + APART(width * RUN) * POINTS;
+  step *steps = (step *)(sums + kept * POINTS);
+  const i64 one = kept ? kept : q->one, wide = kept ? SQUARE_COLUMNS : q->wide;
+  if (!kept)
+    sums = q->partial + (split * f->groups + g) * POINTS * q->one + m0 * q->wide + c0;
   for (i64 k = 0; k < RUN; ++k) steps[k] = (step){k, k * tile};
   static const T zeros[TALLEST];
   const i64 begin = split * all / q->splits, end = (split + 1) * all / q->splits;
@@ -103,57 +128,16 @@ static void L(square_weight_task)(void *context, i64 i) {
       for (i64 t = 0; t < tiles; ++t)
         for (i64 h = first; h < last; ++h) {
           const i64 m = panel_at(q->high, h), high = panel_at(q->high, h + 1) - m;
-          T *to = q->partial + ((split * f->groups + g) * POINTS + p) * q->one + m * q->wide + c0 +
-                  t * tile;
+          T *to = sums + p * one + (m - m0) * wide + t * tile;
           L(narrow)[high](gs + p * APART(width * RUN) + m - m0, width,
-                          xs + p * APART(tiles * tile * RUN) + t * tile * RUN, steps, count, to, q->wide, k == begin ? zeros : NULL);
+                          xs + p * APART(tiles * tile * RUN) + t * tile * RUN, steps, count, to, wide, k == begin ? zeros : NULL);
         }
   }
-}
-
-typedef struct {
-  const L(square_weight) *q;
-  T *w;
-} L(square_join);
-
-/* Task i: row i of the gradient, G' u G of the splits' sums. */
-static void L(square_join_task)(void *context, i64 i) {
-  const L(square_join) *j = context;
-  const L(square_weight) *q = j->q;
-  const frame *f = q->f;
-  const axis *a = q->a;
-  const i64 g = i / f->outs, m = i % f->outs, one = q->one;
-  for (i64 c = 0; c < f->channels; c += W) {
-    L(v) u[POINTS], r[3][4];
-    for (int p = 0; p < POINTS; ++p) {
-      const T *from = q->partial + (g * POINTS + p) * one + m * q->wide + c;
-      u[p] = L(load)(from);
-      for (i64 s = 1; s < q->splits; ++s) u[p] += L(load)(from + s * f->groups * POINTS * one);
-    }
-    for (int k = 0; k < 4; ++k) {
-      const L(v) sum = (u[4 + k] + u[8 + k]) * (T)0.5;
-      r[0][k] = u[k] + sum, r[1][k] = (u[4 + k] - u[8 + k]) * (T)0.5, r[2][k] = sum + u[12 + k];
-    }
-    T kept[9][2 * W];
-    for (int k = 0; k < 3; ++k) {
-      const L(v) sum = (r[k][1] + r[k][2]) * (T)0.5;
-      L(store)(kept[3 * k], r[k][0] + sum);
-      L(store)(kept[3 * k + 1], (r[k][1] - r[k][2]) * (T)0.5);
-      L(store)(kept[3 * k + 2], sum + r[k][3]);
-    }
-    T *to = j->w + i * f->wm + c * f->wc;
-    for (i64 n = 0; n < fb_min(W, f->channels - c); ++n)
-      for (int t = 0; t < 9; ++t)
-        to[n * f->wc + a[0].tap[t / 3] * a[0].ws + a[2].tap[t % 3] * a[2].ws] = kept[t][n];
-  }
-}
-
-static L(rows) L(rows_of)(const T *from, i64 sn, i64 sc, const axis *a, int is_x, i64 channels) {
-  L(rows) r = {.from = from, .sn = sn, .sc = sc, .channels = channels};
-  for (int d = 0; d < 3; ++d)
-    r.ss[d] = is_x ? a[d].xs : a[d].ys, r.count[d] = is_x ? a[d].in : a[d].out;
-  r.width = channels; /* vectors may reach into the next row: nobody wants their last lanes */
-  return r;
+  if (kept)
+    for (i64 m = m0; m < panel_at(q->high, last); ++m)
+      L(join_squares)(q, sums + (m - m0) * wide, one, 0,
+                      q->w + (g * f->outs + m) * f->wm + c0 * f->wc, channels);
+  leave_room(&task_room);
 }
 
 static f64 L(square_weight_cost)(const axis *a, const frame *f) {
@@ -166,7 +150,7 @@ static f64 L(square_weight_cost)(const axis *a, const frame *f) {
 
 static int L(run_square_weight)(const frame *f, const axis *a, const T *x, const T *g, T *w) {
   L(square_weight) q = {
-      .f = f, .a = a, .x = L(rows_of)(x, f->xn, f->xc, a, 1, f->groups * f->channels),
+      .f = f, .a = a, .w = w, .x = L(rows_of)(x, f->xn, f->xc, a, 1, f->groups * f->channels),
       .g = L(rows_of)(g, f->yn, f->yc, a, 0, f->groups * f->outs),
       .high = panels_of(f->outs, TALLEST), .down = fb_ceil(a[0].out, 2),
       .across = fb_ceil(a[2].out, 2), .wide = fb_ceil(f->channels, 2 * W) * 2 * W};
@@ -175,17 +159,15 @@ static int L(run_square_weight)(const frame *f, const axis *a, const T *x, const
   q.c_ranges = fb_ceil(f->channels, SQUARE_COLUMNS);
   const i64 tasks = q.m_ranges * q.c_ranges * f->groups, all = f->images * q.down * q.across;
   q.splits = fb_max(1, fb_min(fb_ceil(ENOUGH_TASKS, tasks), all / (4 * RUN)));
-  const i64 sx = f->images * a[0].in * a[2].in * q.x.width + 4 * W;
-  const i64 sg = f->images * a[0].out * a[2].out * q.g.width + 4 * W;
-  const i64 sums = q.splits * f->groups * POINTS * q.one;
+  const i64 sx = L(rows_size)(&q.x, f->images), sg = L(rows_size)(&q.g, f->images);
+  const i64 sums = q.splits > 1 ? q.splits * f->groups * POINTS * q.one : 0;
   T *room = take_room(&call_room, (sx + sg + sums) * sizeof(T));
   if (!room) return 0;
   q.partial = room, q.x.to = room + sums, q.g.to = room + sums + sx;
   fb_parallel(L(row_task), &q.x, f->images);
   fb_parallel(L(row_task), &q.g, f->images);
   fb_parallel(L(square_weight_task), &q, q.splits * tasks);
-  L(square_join) join = {&q, w};
-  fb_parallel(L(square_join_task), &join, f->groups * f->outs);
+  if (q.splits > 1) fb_parallel(L(square_join_task), &q, f->groups * f->outs);
   leave_room(&call_room);
   return 1;
 }
