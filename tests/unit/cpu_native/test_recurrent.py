@@ -95,6 +95,40 @@ def test_the_same_bits_for_any_number_of_threads(kind):
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 45), (200, 70)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_step_equals_numpy(shape, dtype):
+    batch, units = shape
+    rng = np.random.default_rng(3)
+
+    def some(width):
+        return rng.standard_normal((batch, width)).astype(dtype)
+
+    def check(name, *args):
+        mine = native.fresh[name][1](*args)
+        theirs = plain.fresh[name](*(a if a is None else a.astype(np.float64) for a in args))
+        for a, b in zip(mine, theirs, strict=True):
+            assert a.dtype == dtype
+            np.testing.assert_allclose(a, b, rtol=2e-5 if dtype == np.float32 else 1e-12, atol=1e-6)
+        return mine
+
+    state, g, g_after = some(units), some(units), some(units)
+    _, after, acts = check("lstm_pointwise", some(4 * units), some(4 * units), state)
+    check("lstm_pointwise_grads", acts, state, after, g, g_after)
+    check("lstm_pointwise_grads", acts, state, after, g, None)
+    _, acts = check("gru_pointwise", some(3 * units), some(3 * units), state)
+    check("gru_pointwise_grads", acts, state, g)
+
+
+def test_steps_of_other_shapes_are_declined():
+    a, c = np.zeros((2, 8), np.float32), np.zeros((2, 2), np.float32)
+    assert native.fresh["lstm_pointwise"][1](a, a[:, :4], c) is NotImplemented
+    assert native.fresh["lstm_pointwise"][1](a, a, c[:1]) is NotImplemented
+    assert native.fresh["lstm_pointwise_grads"][1](a, c, c, None, c) is NotImplemented
+    assert native.fresh["gru_pointwise"][1](a, a, c) is NotImplemented
+    assert native.fresh["gru_pointwise_grads"][1](a, c, c[:1]) is NotImplemented
+
+
 def test_what_it_does_not_know_is_declined():
     x, h, c, w, *_ = draw("lstm", (3, 3), 4, np.float32)
     step = native.fresh["lstm_sequence"][1]

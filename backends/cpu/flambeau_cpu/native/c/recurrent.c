@@ -10,7 +10,7 @@
 #include "mathematics.h"
 #include "workspace.h"
 
-enum { BLOCK = 32, SEQUENCES = 24 /* of two tasks */ };
+enum { BLOCK = 32, SEQUENCES = 24 /* of two tasks */, ELEMENTS = 2048 /* of a cell's task */ };
 enum { LSTM, GRU, TANH, RELU };
 static const i64 GATES[] = {4, 3, 1, 1};
 
@@ -69,6 +69,33 @@ void backward(const array *h0, const array *c0, const array *w, const array *out
   fb_parallel(is_f64 ? backward_f64 : backward_f32, &j, j.tasks);
 }
 
+/* One step of a cell; `tasks` is the number of rows of a task. */
+static job cell_of(i64 kind, const array *before, i64 *count) {
+  job j = {.kind = kind, .batch = before->dims[0], .units = before->dims[1],
+           .gates = GATES[kind], .h0 = before};
+  j.tasks = fb_max(1, ELEMENTS / fb_max(1, j.units));
+  *count = fb_ceil(j.batch, j.tasks);
+  return j;
+}
+/* x and y: gates of the input and of the state, of which there is for LSTM only the cell. */
+void cell(const array *x, const array *y, const array *before, const array *h, const array *after,
+          const array *acts, i64 kind, i64 is_f64) {
+  i64 count;
+  job j = cell_of(kind, before, &count);
+  j.x = x, j.b = y, j.h = h, j.c = after, j.acts = acts;
+  fb_parallel(is_f64 ? cell_f64 : cell_f32, &j, count);
+}
+/* back: the gradient of the state before, for GRU without what comes by the gates. */
+void cell_back(const array *acts, const array *before, const array *after, const array *g_h,
+               const array *g_c, const array *dgates, const array *drecurrent,
+               const array *back, i64 kind, i64 is_f64) {
+  i64 count;
+  job j = cell_of(kind, before, &count);
+  j.acts = acts, j.cells = after, j.g_h = g_h, j.g_c = optional(g_c, acts);
+  j.dgates = dgates, j.drecurrent = drecurrent, j.h = back;
+  fb_parallel(is_f64 ? cell_back_f64 : cell_back_f32, &j, count);
+}
+
 #else
 #include "tiled.h"
 #define F(name) LANES_JOIN(fb_##name, T)
@@ -93,15 +120,15 @@ static void L(pack_turned)(void *context, i64 block) {
 
 /* ---- one row, forward ------------------------------------------------------------------------ */
 /* x: gates of the inputs; y: of the state; each gate's n units behind those of the one before. */
-static void L(lstm)(i64 n, const T *restrict x, const T *restrict y, T *restrict c,
+static void L(lstm)(i64 n, const T *restrict x, const T *restrict y, const T *restrict before,
                     T *restrict acts, T *restrict cell, T *restrict h) {
   for (i64 k = 0; k < n; ++k) {
     const T i = F(sigmoid)(x[k] + y[k]), f = F(sigmoid)(x[k + n] + y[k + n]);
     const T g = F(tanh)(x[k + 2 * n] + y[k + 2 * n]);
     const T o = F(sigmoid)(x[k + 3 * n] + y[k + 3 * n]);
-    const T after = f * c[k] + i * g;
+    const T after = f * before[k] + i * g;
     acts[k] = i, acts[k + n] = f, acts[k + 2 * n] = g, acts[k + 3 * n] = o;
-    c[k] = cell[k] = after;
+    cell[k] = after;
     h[k] = o * F(tanh)(after);
   }
 }
@@ -134,8 +161,11 @@ static void L(activate)(const job *j, i64 row, i64 count, const T *sums, const T
   for (i64 r = 0; r < count; ++r) {
     const T *x = DATA(x) + (row + r) * width, *y = sums + r * width;
     T *to = h + r * n, *acts = j->kind > GRU ? NULL : DATA(acts) + (row + r) * 4 * n;
-    if (j->kind == LSTM) L(lstm)(n, x, y, c + r * n, acts, DATA(cells) + (row + r) * n, to);
-    else if (j->kind == GRU) L(gru)(n, x, y, bias, before + r * n, acts, to);
+    if (j->kind == LSTM) {
+      T *cell = DATA(cells) + (row + r) * n;
+      L(lstm)(n, x, y, c + r * n, acts, cell, to);
+      memcpy(c + r * n, cell, BYTES(n));
+    } else if (j->kind == GRU) L(gru)(n, x, y, bias, before + r * n, acts, to);
     else L(plain)(n, x, y, to, j->kind == RELU);
   }
 }
@@ -257,6 +287,39 @@ static void L(backward)(void *context, i64 task) {
   memcpy(DATA(h) + first * size, dh, BYTES(all * size));
   if (j->kind == LSTM) memcpy(DATA(c) + first * size, dc, BYTES(all * size));
   free(s.all);
+}
+
+/* ---- one step -------------------------------------------------------------------------------- */
+/* Rows of a task: of h0, the states before, and of the gates. */
+static void L(cell)(void *context, i64 task) {
+  const job *j = context;
+  const i64 n = j->units, width = j->gates * n, end = fb_min(j->batch, (task + 1) * j->tasks);
+  workspace s = workspace_of(BYTES(width));
+  T *zeros = take(&s, BYTES(width));
+  memset(zeros, 0, BYTES(width));
+  for (i64 r = task * j->tasks; r < end; ++r) {
+    const T *x = DATA(x) + r * width, *y = DATA(b) + r * width, *before = DATA(h0) + r * n;
+    T *acts = DATA(acts) + r * 4 * n, *h = DATA(h) + r * n;
+    if (j->kind == LSTM) L(lstm)(n, x, y, before, acts, DATA(c) + r * n, h);
+    else L(gru)(n, x, y, zeros, before, acts, h);
+  }
+  free(s.all);
+}
+
+static void L(cell_back)(void *context, i64 task) {
+  const job *j = context;
+  const i64 n = j->units, width = j->gates * n, end = fb_min(j->batch, (task + 1) * j->tasks);
+  for (i64 r = task * j->tasks; r < end; ++r) {
+    const T *acts = DATA(acts) + r * 4 * n, *before = DATA(h0) + r * n, *g = DATA(g_h) + r * n;
+    T *d = DATA(dgates) + r * width, *back = DATA(h) + r * n;
+    if (j->kind == LSTM) {
+      L(started)(back, j->g_c, r * n, n);
+      L(lstm_back)(n, acts, before, DATA(cells) + r * n, g, back, d);
+    } else {
+      memcpy(back, g, BYTES(n));
+      L(gru_back)(n, acts, before, back, d, DATA(drecurrent) + r * width);
+    }
+  }
 }
 #undef F
 #undef DATA

@@ -16,7 +16,8 @@ from flambeau_cpu.native.kernels.matmul import LEFT_TURNED, product
 from flambeau_cpu.native.library import Library
 
 kernels = NativeTable()
-_c = Library("recurrent", {"forward": "a" * 13 + "iii", "backward": "a" * 17 + "iii"})
+_c = Library("recurrent", {"forward": "a" * 13 + "iii", "backward": "a" * 17 + "iii",
+                          "cell": "a" * 6 + "ii", "cell_back": "a" * 8 + "ii"})
 _LSTM, _GRU, _TANH, _RELU = range(4)
 _GATES: Final = (4, 3, 1, 1)
 _BLOCK: Final = 32  # hidden units of a packed panel, as in recurrent.c
@@ -87,6 +88,79 @@ def _backward(
 def _weight_gradient(drecurrent: Any, before: Any) -> Any:
     made = product(drecurrent, before, LEFT_TURNED)
     return np.dot(drecurrent.T, before) if made is NotImplemented else made
+
+
+# ---- one step ------------------------------------------------------------------------------------
+def _fits_cell(kind: int, gates: Any, state: Any, *others: Any) -> bool:
+    """Whether gates, and other arrays of their shape, belong to a state."""
+    if _c() is None or gates.dtype.char not in "fd" or state.ndim != 2 or not state.size:
+        return False
+    batch, units = state.shape
+    return state.dtype is gates.dtype and gates.shape == (batch, _GATES[kind] * units) and all(
+        a.dtype is gates.dtype and a.shape == gates.shape for a in others)
+
+
+def _cell(kind: int, gates: Any, recurrent: Any, before: Any) -> tuple[Any, Any, Any]:
+    """Hidden state, cell state if there is one, activated gates."""
+    gates, recurrent, before = _near(gates, recurrent, before)
+    shape, dtype = before.shape, before.dtype
+    hidden, acts = empty(shape, dtype), empty((shape[0], 4 * shape[1]), dtype)
+    after = empty(shape, dtype) if kind == _LSTM else None
+    _c().cell(gates, recurrent, before, hidden, after, acts, kind, dtype.itemsize == 8)
+    return hidden, after, acts
+
+
+def _cell_back(
+    kind: int, acts: Any, before: Any, after: Any, g_hidden: Any, g_after: Any
+) -> tuple[Any, Any, Any]:
+    """Gradients of the inputs' gates, of the state's, and of the state."""
+    acts, before, after, g_hidden, g_after = _near(acts, before, after, g_hidden, g_after)
+    batch, units = before.shape
+    dgates = empty((batch, _GATES[kind] * units), before.dtype)
+    drecurrent = empty(dgates.shape, before.dtype) if kind == _GRU else dgates
+    back = empty(before.shape, before.dtype)
+    _c().cell_back(acts, before, after, g_hidden, g_after, dgates, drecurrent, back, kind,
+                   before.itemsize == 8)
+    return dgates, drecurrent, back
+
+
+@kernels.fresh_form("lstm_pointwise", at=0)
+def lstm_pointwise(gates: Any, recurrent: Any, cell: Any) -> Any:
+    """Hidden state, cell state, activated gates."""
+    if not _fits_cell(_LSTM, gates, cell, recurrent):
+        return NotImplemented
+    return _cell(_LSTM, gates, recurrent, cell)
+
+
+@kernels.fresh_form("lstm_pointwise_grads", at=0)
+def lstm_pointwise_grads(acts: Any, cell: Any, after: Any, g_hidden: Any, g_after: Any) -> Any:
+    """Gradients of the gates and of the cell state."""
+    others = [a for a in (after, g_hidden, g_after) if a is not None]
+    if g_hidden is None or not _fits_cell(_LSTM, acts, cell) or not all(
+            a.dtype is acts.dtype and a.shape == cell.shape for a in others):
+        return NotImplemented
+    dgates, _, back = _cell_back(_LSTM, acts, cell, after, g_hidden, g_after)
+    return dgates, back
+
+
+@kernels.fresh_form("gru_pointwise", at=0)
+def gru_pointwise(gates: Any, recurrent: Any, hidden: Any) -> Any:
+    """Hidden state; activated gates with the new gate's recurrent part."""
+    if not _fits_cell(_GRU, gates, hidden, recurrent):
+        return NotImplemented
+    after, _, acts = _cell(_GRU, gates, recurrent, hidden)
+    return after, acts
+
+
+@kernels.fresh_form("gru_pointwise_grads", at=0)
+def gru_pointwise_grads(acts: Any, hidden: Any, g_after: Any) -> Any:
+    """Gradients of both products and of the hidden state."""
+    batch, units = hidden.shape
+    if _c() is None or acts.dtype.char not in "fd" or not hidden.size or (
+            acts.shape != (batch, 4 * units)) or g_after.shape != hidden.shape or not (
+            acts.dtype is hidden.dtype is g_after.dtype):
+        return NotImplemented
+    return _cell_back(_GRU, acts, hidden, None, g_after, None)
 
 
 # ---- lstm ----------------------------------------------------------------------------------------
