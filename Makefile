@@ -11,10 +11,11 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 OUTPUT := demo-output
 FIND_OPENCL := $(BIN)/python -c 'import flambeau; flambeau.empty(0, device="opencl")'
 
-.PHONY: help demo test test-deep lint bench docs clean
+.PHONY: help demo test test-compiled test-deep lint bench docs clean
 help:
 	@echo "make demo [DEVICE=cpu]  train a small network on handwritten digits"
 	@echo "make test               the whole test suite"
+	@echo "make test-compiled      compile the core and test it"
 	@echo "make test-deep          the same with many more generated cases"
 	@echo "make lint               style, types, import contracts"
 	@echo "make bench              side by side with torch: writes docs/benchmarks.md"
@@ -36,6 +37,14 @@ test: $(STAMPS)/dev
 		$(BIN)/flambeau conformance opencl --level 1 -k float32; fi
 	@echo "==> tests"
 	@$(BIN)/python -m pytest -q
+
+test-compiled: $(STAMPS)/dev
+	@echo "==> compiling the core"
+	@$(PIP) -e ".[compiled]"
+	@$(BIN)/python -m flambeau.compile_core
+	@echo "==> tests of the core, compiled"
+	@FLAMBEAU_COMPILED=1 $(BIN)/python -m pytest -q tests/unit/autograd tests/unit/nn tests/unit/ops \
+		tests/unit/optim tests/unit/data $(wildcard tests/unit/test_*.py)
 
 test-deep: $(STAMPS)/dev
 	@echo "==> conformance of the cpu backend, deep"

@@ -6,6 +6,9 @@ import importlib
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
+from flambeau import compiled  # first, so that the modules below are found compiled
+
+# isort: split
 from flambeau.autograd.grad_mode import (
     enable_grad,
     inference_mode,

@@ -12,6 +12,7 @@ from typing import Any, Final
 from flambeau import fallback, modes
 from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import attach, edge_of, record
+from flambeau.caution import warn
 from flambeau.device import CPU
 from flambeau.dtypes import can_cast
 from flambeau.errors import MissingKernelError
@@ -481,16 +482,12 @@ OVERLAP = (
 def resize_out(op: Op, target: Tensor, result: Tensor) -> None:
     """Give an ``out=`` tensor the result's shape, with a warning if it held elements."""
     if target.numel():
-        import warnings
 
-        warnings.warn(
+        warn(
             f"An output with one or more elements was resized since it had shape "
             f"{list(target.shape)}, which does not match the required output shape "
             f"{list(result.shape)} of {op.name}. Resize it to zero elements first, with "
-            "out.resize_(0).",
-            UserWarning,
-            stacklevel=5,
-        )
+            "out.resize_(0).")
     resize(target, result.shape)
 
 

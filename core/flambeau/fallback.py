@@ -7,10 +7,10 @@ with :func:`set_policy` or ``FLAMBEAU_FALLBACK``.  Every such run is counted.
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from flambeau.caution import warn
 from flambeau.device import CPU, device
 from flambeau.errors import MissingKernelError
 
@@ -68,12 +68,9 @@ def run_on_host(op: Op, args: tuple[Any, ...], place: device, detail: str = "") 
     if policy == "error":
         raise MissingKernelError(op.name, place.type, detail)
     if policy == "warn" and not _counts[op.name, place.type]:
-        warnings.warn(
+        warn(
             f"{op.name} has no kernel on {place.type!r} and runs on the CPU, with copies there and "
-            "back. This is counted in flambeau.fallback.counts().",
-            UserWarning,
-            stacklevel=4,
-        )
+            "back. This is counted in flambeau.fallback.counts().")
     _counts[op.name, place.type] += 1
     from flambeau.dispatch import run_primitive
 

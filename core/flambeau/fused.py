@@ -300,3 +300,4 @@ def {op.name}({wrappers._signature(op, out=True)}):
 
 
 wrappers._TEMPLATES.update(fused=_fused, front=_front, list=_list)
+wrappers._JOINT_BACKWARDS["fused"] = _backward

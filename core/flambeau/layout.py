@@ -13,7 +13,6 @@ from typing import Any, Final
 
 INTERNED: Final = 1 << 13
 REMEMBERED_VIEWS: Final = 256
-_new: Final = object.__new__
 _item: Final = tuple.__getitem__  # of a Size, without its Python method
 
 
@@ -140,7 +139,7 @@ class Layout:
         key = (self.shape, self.strides, offset)
         found: Layout | None = _interned[key]
         if found is None:
-            found = _new(Layout)
+            found = Layout.__new__(Layout)
             found.shape, found.strides, found.offset = key
             found.ndim, found.numel = self.ndim, self.numel
             found.is_contiguous, found.memo = self.is_contiguous, self.memo

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from flambeau import compiled
 from flambeau.backend import API, Backend, Capabilities, KernelTable
 from flambeau.discovery import EXTRAS, GROUP, Installed, State, discover, not_found, pip_line
 
@@ -130,6 +131,7 @@ def register_backend(backend: Backend) -> None:
             )
         _check_api(backend.api, f"the backend {name!r}")
         _check_answers(backend, name)
+        _prepare(backend)
         _backends[name] = backend
 
 
@@ -189,8 +191,14 @@ def _load(name: str) -> Backend:
         raise
     finally:
         _loading.discard(name)
+    _prepare(backend)
     _managers[name], _backends[name] = manager, backend
     return backend
+
+
+def _prepare(backend: Backend) -> None:
+    if compiled.IS_USED:
+        backend.kernels.give_frames()
 
 
 def _select(name: str) -> Installed:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flambeau import overrides
 from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import Hooks, Node, OutputOf
+from flambeau.caution import warn
 from flambeau.device import device
 from flambeau.dtypes import dtype
 from flambeau.fields import TensorFields
@@ -556,12 +557,7 @@ def _check_grad(t: Tensor, value: Any) -> None:
 
 
 def _warn_about_grad_of_non_leaf() -> None:
-    import warnings
-
-    warnings.warn(
+    warn(
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
         "attribute won't be populated during autograd.backward(). If you indeed want the .grad "
-        "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor.",
-        UserWarning,
-        stacklevel=3,
-    )
+        "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor.")

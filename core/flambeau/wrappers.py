@@ -8,12 +8,13 @@ the kernel.  Everything else, and every error, goes to :mod:`flambeau.dispatch`,
 from __future__ import annotations
 
 import builtins
+import importlib
 import keyword
 import types
 from collections.abc import Callable
 from typing import Any, Final
 
-from flambeau import dispatch, modes
+from flambeau import compiled, dispatch, modes
 from flambeau.autograd import inplace, node
 from flambeau.autograd.grad_mode import MODE
 from flambeau.fields import NodeFields, TensorFields
@@ -42,21 +43,63 @@ def build(op: Op) -> None:
         title = "".join(word.capitalize() for word in op.name.split("_"))
         members = {"__slots__": (), "op": op, "__module__": "flambeau.autograd"}
         op.node_class = type(f"{title}Backward0", (node.OpNode,), members)
-    template = _TEMPLATES.get(op.template, _general)
-    op.function = _deferred(op, op.name, lambda: template(op))
+    texts = sources(op)
+    made = _compiled(op)
+    op.function = made.get("function") or _deferred(op, op.name, texts["function"])
     for method in op.methods:
         function = op.function
-        if method.startswith("__") and len(op.schema.tensor_positions) == 2:
-            function = _deferred(
-                op, op.name, lambda: template(op).replace("  return call(", "  return operate("))
+        if method.startswith("__") and "operator" in texts:
+            function = made.get("operator") or _deferred(op, op.name, texts["operator"])
         setattr(Tensor, method, function)
     if op.inplace:
-        op.inplace_function = _deferred(op, f"{op.name}_", lambda: _inplace(op))
+        op.inplace_function = made.get("inplace") or _deferred(
+            op, f"{op.name}_", texts["inplace"])
         for method in op.methods:  # __add__ brings __iadd__, __radd__ does not
             if method in AUGMENTED:
                 setattr(Tensor, f"__i{method[2:]}", op.inplace_function)
             elif not method.startswith("__"):
                 setattr(Tensor, f"{method}_", op.inplace_function)
+
+
+def sources(op: Op) -> dict[str, Callable[[], str]]:
+    """What writes the texts of an op's functions: "function", "operator", "inplace", "backward"."""
+    template = _TEMPLATES.get(op.template, _general)
+    texts: dict[str, Callable[[], str]] = {"function": lambda: template(op)}
+    if len(op.schema.tensor_positions) == 2 and any(m.startswith("__") for m in op.methods):
+        texts["operator"] = lambda: template(op).replace("  return call(", "  return operate(")
+    if op.inplace:
+        texts["inplace"] = lambda: _inplace(op)
+    if _has_written_backward(op):
+        texts["backward"] = lambda: _backward(op)
+    elif op.joint is not None and op.template in _JOINT_BACKWARDS:
+        texts["backward"] = lambda: _JOINT_BACKWARDS[op.template](op)
+    return texts
+
+
+def facts(op: Op) -> str:
+    """All that the texts of an op's functions follow from."""
+    saved = {target: [s.name for s in slots] for target, slots in op.saved.items()}
+    return repr((
+        op.schema.text, op.template, op.out, op.inplace, [m for m in op.methods if "__" in m],
+        sorted(op.derivatives), op.joint is None, saved, op.differentiable_outputs))
+
+
+def _compiled(op: Op) -> dict[str, Any]:
+    """The functions of an op from the compiled core, if it is used and knows this op."""
+    if not compiled.IS_USED:
+        return {}
+    known = facts(op)
+    made: dict[str, Any] = next(filter(None, (
+        importlib.import_module(f"flambeau.{name}").bind(op, known)
+        for name in compiled.FUNCTIONS)), {})
+    backward = made.pop("backward", None)
+    if backward is not None:
+        op.node_class.backward = backward
+    for function in made.values():
+        function.op, function.__doc__ = op, f"{op.schema.text}\n\n{op.doc}"
+        function.__qualname__ = function.__name__
+        function.__module__ = f"flambeau.ops.{op.family}"
+    return made
 
 
 def _deferred(op: Op, name: str, source: Callable[[], str]) -> Any:
@@ -453,18 +496,25 @@ def _inplace(op: Op) -> str:
 _TEMPLATES: Final = {
     "unary": _unary, "binary": _binary, "reduction": _reduction, "view": _view,
 }
+_JOINT_BACKWARDS: Final[dict[str, Callable[[Op], str]]] = {}
+"""Per template: what writes ``backward`` for a joint rule."""
 
 
 # ---- backward ----------------------------------------------------------------------------------
 def _write_backward(op: Op) -> None:
     """Give the node class of an op a ``backward`` written out for its derivatives."""
-    lists = any(op.schema.arguments[i].is_list for i in op.schema.tensor_positions)
-    if op.derivatives and op.joint is None and not lists and len(op.differentiable_outputs) == 1:
+    if _has_written_backward(op):
         scope: dict[str, Any] = {"FREED": node.FREED}
         for name, rule in op.derivatives.items():
             scope[f"rule_{name}"] = rule
         exec(compile(_backward(op), f"<flambeau {op.name} backward>", "exec"), scope)
         op.node_class.backward = scope["backward"]
+
+
+def _has_written_backward(op: Op) -> bool:
+    lists = any(op.schema.arguments[i].is_list for i in op.schema.tensor_positions)
+    return bool(op.derivatives) and op.joint is None and not lists and (
+        len(op.differentiable_outputs) == 1)
 
 
 def _backward(op: Op) -> str:

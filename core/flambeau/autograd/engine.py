@@ -64,7 +64,7 @@ class _Walk:
                 results: Any = (None,) * len(edges)
             elif on_the_way is None and node.hooks is None and node.__class__ is not OutputOf:
                 results = node.backward(g)
-                if not keep_graph:
+                if not keep_graph and node.saved:
                     node.release()
             else:
                 results = self._watched(node, g, on_the_way)

@@ -262,7 +262,7 @@ def rebase(op: Op, t: Tensor, node: OpNode) -> None:
         return
     copied = CopySlices()
     copied.edges = (edge_of(base), *node.edges[1:])
-    copied.saved, copied.versions, copied.hooks = (), (), None
+    copied.saved, copied.versions, copied.hooks = (node,), (-1,), None
     copied.kind, copied.shape = base._kind, base.shape
     copied.base_layout, copied.layout, copied.inner = base.layout_(), t.layout_(), node
     base._fn, base._requires_grad = copied, True

@@ -40,7 +40,7 @@ class Node(NodeFields):
         raise NotImplementedError
 
     def release(self) -> None:
-        """Drop what was saved, after the backward pass has used it."""
+        """Drop what was saved, after the backward pass has used it; called if anything was."""
         if self.saved:
             self.saved = None
 

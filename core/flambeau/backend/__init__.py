@@ -18,6 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from flambeau import dtypes
@@ -106,6 +107,13 @@ class Capabilities:
     """Bytes on the device, if known."""
 
 
+def _in_frame(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*inputs: Any, **attributes: Any) -> Any:
+        return kernel(*inputs, **attributes)
+
+    return run
+
+
 @dataclass(slots=True)
 class KernelTable:
     """The kernels of one backend, by op name."""
@@ -136,6 +144,16 @@ class KernelTable:
             return kernel
 
         return add
+
+    def give_frames(self) -> None:
+        """Let every fresh kernel run in a frame of Python's.
+
+        A library's function that a compiled core calls directly would have the user's line as its
+        frame, at which warnings would be shown that a backend filters by its modules' names.
+        """
+        for name, kernel in self.fresh.items():
+            if not isinstance(kernel, FunctionType):
+                self.fresh[name] = _in_frame(kernel)
 
     def names(self) -> set[str]:
         """The ops that have a kernel."""

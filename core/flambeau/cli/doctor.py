@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 def examine() -> dict[str, Any]:
     """Versions, environment variables and the state of every backend."""
+    from flambeau import compiled
     from flambeau.cli.version import versions
     from flambeau.plugins import load_all
 
@@ -42,6 +43,7 @@ def examine() -> dict[str, Any]:
     states = [b["state"] for b in backends]
     return {
         "versions": versions(),
+        "compiled core": compiled.STATE,
         "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("FLAMBEAU_")},
         "backends": backends,
         "healthy": "ready" in states and not {"broken", "ambiguous"} & set(states),
@@ -94,6 +96,7 @@ def _kernels(name: str) -> dict[str, Any]:
 def _print(facts: dict[str, Any]) -> None:
     for name, version in facts["versions"].items():
         print(f"{name:10} {version}")
+    print(f"compiled core: {facts['compiled core']}")
     for name, value in facts["environment"].items():
         print(f"{name}={value}")
     for backend in facts["backends"]:

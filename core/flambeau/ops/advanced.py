@@ -6,12 +6,12 @@ scatter do the work on every backend.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flambeau import dtypes
+from flambeau.caution import warn
 from flambeau.layout import broadcast_shapes, contiguous_strides, product
 from flambeau.ops.compare import where
 from flambeau.ops.index import each_once, gather, nonzero, scatter_add, scatter_elements
@@ -28,9 +28,9 @@ Indices = Sequence[Tensor | None]
 def mask_of(t: Tensor) -> Tensor | None:
     """A tensor of booleans as it is, one of bytes as booleans with a warning, else None."""
     if t.dtype is dtypes.uint8:
-        warnings.warn(
+        warn(
             "indexing with dtype flambeau.uint8 is now deprecated, please use a dtype "
-            "flambeau.bool instead.", UserWarning, stacklevel=6)
+            "flambeau.bool instead.")
         mask: Tensor = t.bool()
         return mask
     return t if t.dtype is dtypes.bool else None

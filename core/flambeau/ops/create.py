@@ -11,7 +11,7 @@ from flambeau.autograd.grad_mode import no_grad
 from flambeau.construct import as_dtype
 from flambeau.device import CPU, defaults, get_default_device
 from flambeau.device import device as Device
-from flambeau.dtypes import get_default_dtype
+from flambeau.dtypes import Default
 from flambeau.fields import TensorFields
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, strides_in_order
@@ -105,7 +105,7 @@ def empty(
 ) -> Tensor:
     """An uninitialised tensor."""
     if device is None and size is None and out is None and memory_format is None:
-        made = _small(shape, get_default_dtype() if dtype is None else dtype)
+        made = _small(shape, Default.floating if dtype is None else dtype)
         if made is not None:
             return made.requires_grad_() if requires_grad else made
     sizes = _shape("empty", shape, size)
@@ -176,7 +176,7 @@ def full(
     if device is None and out is None and not requires_grad and size.__class__ is tuple and (
         fill_value.__class__ is float and -_MODEST < fill_value < _MODEST
     ):
-        what = get_default_dtype() if dtype is None else dtype
+        what = Default.floating if dtype is None else dtype
         made = _filled((size,), what, fill_value) if what in _WIDE else None
         if made is not None:
             return made
@@ -208,7 +208,7 @@ def _filled(shape: tuple[Any, ...], dtype: Any, value: Any) -> Tensor | None:
             return None
     kind, fresh = entry
     t = _new_tensor(Tensor)
-    t._native, t._kind = fresh(sizes, dtype, value=value), kind
+    t._native, t._kind = fresh(sizes, dtype, value), kind
     t._storage = t._layout = t._base = t._fn = t._grad = t._extra = None
     t._requires_grad, t._seen = False, 0
     return t
@@ -230,7 +230,7 @@ def _constant(name: str, value: int) -> Any:
     ) -> Tensor:
         if device is None and size is None and out is None and not requires_grad:
             # As in `_filled`, whose frame would be a tenth of the time.
-            entry = _fill_kernels.get(get_default_dtype() if dtype is None else dtype)
+            entry = _fill_kernels.get(Default.floating if dtype is None else dtype)
             if entry is not None and shape and not defaults.stack:
                 sizes = shape[0] if len(shape) == 1 and shape[0].__class__ is tuple else shape
                 for n in sizes:
@@ -239,7 +239,7 @@ def _constant(name: str, value: int) -> Any:
                 else:
                     kind, fresh = entry
                     t = _new_tensor(Tensor)
-                    t._native, t._kind = fresh(sizes, kind.dtype, value=value), kind
+                    t._native, t._kind = fresh(sizes, kind.dtype, value), kind
                     t._storage = t._layout = t._base = t._fn = t._grad = t._extra = None
                     t._requires_grad, t._seen = False, 0
                     return t
@@ -262,7 +262,7 @@ def scalar_tensor(
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """A 0-d tensor of a number."""
-    what = dtypes.get_default_dtype() if dtype is None else dtype
+    what = dtypes.Default.floating if dtype is None else dtype
     return full((), s, dtype=what, device=device, requires_grad=requires_grad)
 
 

@@ -9,7 +9,6 @@ count), else in front.
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Sequence
 from types import NoneType
 from typing import Any, Final
@@ -18,6 +17,7 @@ import numpy as np
 
 from flambeau import dtypes, modes
 from flambeau.autograd.grad_mode import MODE
+from flambeau.caution import warn
 from flambeau.construct import as_tensor
 from flambeau.fields import TensorFields
 from flambeau.layout import Layout
@@ -283,12 +283,10 @@ def _as_tuple(index: Any) -> tuple[Any, ...]:
         for item in index
     ):
         return (index,)
-    warnings.warn(
+    warn(
         "Using a non-tuple sequence for multidimensional indexing is deprecated; use "
         "x[tuple(seq)] instead of x[seq], or x[flambeau.tensor(seq)] if the sequence is meant as "
-        "one index.",
-        UserWarning, stacklevel=4,
-    )
+        "one index.")
     return tuple(index)
 
 

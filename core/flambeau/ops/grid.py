@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flambeau import dtypes, layout
+from flambeau.caution import warn
 from flambeau.layout import Size
 from flambeau.ops.join import stack
 from flambeau.ops.shape import expand, reshape
@@ -80,9 +80,8 @@ def meshgrid_list(tensors: Sequence[Tensor], indexing: str | None = None) -> tup
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing is None:
-        warnings.warn(
-            "meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
-            UserWarning, stacklevel=5)
+        warn(
+            "meshgrid: in an upcoming release, it will be required to pass the indexing argument.")
     elif indexing not in ("ij", "xy"):
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')

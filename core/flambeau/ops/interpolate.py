@@ -7,7 +7,6 @@ computed in the input's precision, single for nearest neighbours.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 
 import flambeau.fused  # noqa: F401  call paths
 from flambeau import dtypes
+from flambeau.caution import warn
 from flambeau.construct import tensor
 from flambeau.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from flambeau.ops.layer_norm import wide
@@ -357,9 +357,8 @@ def interpolate(
 
 
 def _deprecated(name: str) -> None:
-    warnings.warn(
-        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.",
-        stacklevel=4)
+    warn(
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.")
 
 
 _OLD: Final[dict[str, Any]] = {"namespaces": ("nn.functional",), "method": False, "out": False}

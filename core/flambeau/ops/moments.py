@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau.autograd.grad_mode import is_grad_enabled
+from flambeau.caution import warn
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import abs, sqrt
 from flambeau.ops.reduce import count_of, mean, restore_dims, sum
@@ -73,14 +74,10 @@ def _arguments(
         raise TypeError(f"{name}(): give either 'unbiased' or 'correction', not both")
     freedom = count_of(self.shape, dim) - correction
     if freedom <= 0:
-        import warnings
 
-        warnings.warn(
+        warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
-            "reduction factor (input numel divided by output numel).",
-            UserWarning,
-            stacklevel=5,
-        )
+            "reduction factor (input numel divided by output numel).")
     return dim, correction
 
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from flambeau.caution import warn
 from flambeau.layout import broadcast_shapes, product, wrap_dim
 from flambeau.ops.complex import conj
 from flambeau.ops.grid import listed
@@ -163,10 +164,10 @@ def linalg_cross(self: Tensor, other: Tensor, dim: int = -1) -> Tensor:
 def cross(self: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross product of vectors along a dimension, the first of size 3 if it is None."""
     if dim is None:
-        warnings.warn(
+        warn(
             "Using cross without specifying the dim arg is deprecated. Please either pass the dim "
             "explicitly or simply use linalg.cross. The default value of dim will change to agree "
-            "with that of linalg.cross in a future release.", UserWarning, stacklevel=4)
+            "with that of linalg.cross in a future release.")
         found = [d for d, n in enumerate(self.shape) if n == 3]
         if not found:
             raise RuntimeError("no dimension of size 3 in input")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from flambeau import dtypes
+from flambeau.caution import warn
 from flambeau.ops.compare import where
 from flambeau.ops.create import linspace
 from flambeau.ops.interpolate import cubic_weights
@@ -180,10 +180,10 @@ def _errors(make: Make) -> Iterator[ErrorSample]:
 
 
 def _warn_default() -> None:
-    warnings.warn(
+    warn(
         "Default grid_sample and affine_grid behavior has changed to align_corners=False since "
         "1.3.0. Please specify align_corners=True if the old behavior is desired. See the "
-        "documentation of grid_sample for details.", stacklevel=4)
+        "documentation of grid_sample for details.")
 
 
 @composite(
