@@ -75,6 +75,7 @@ from flambeau.ops.create import (
     range_ as range,
 )
 from flambeau.ops.diagonals import tril_indices, triu_indices
+from flambeau.ops.differences import gradient
 from flambeau.ops.distributions import normal
 from flambeau.ops.dropout import plain_alpha_dropout as alpha_dropout
 from flambeau.ops.dropout import plain_alpha_dropout_ as alpha_dropout_
@@ -108,6 +109,7 @@ from flambeau.ops.grid import (
     cartesian_prod,
     meshgrid,
 )
+from flambeau.ops.histogram import histogram, histogramdd
 from flambeau.ops.join import concat
 from flambeau.ops.join import concat as concatenate
 from flambeau.ops.matrix_exp import pca_lowrank, svd_lowrank
@@ -124,6 +126,7 @@ from flambeau.ops.random import (
 )
 from flambeau.ops.recurrent import gru, lstm, rnn_relu, rnn_tanh
 from flambeau.ops.shape import as_strided, as_strided_scatter, broadcast_to
+from flambeau.ops.spectral import istft, stft
 from flambeau.ops.stacking import (
     atleast_1d,
     atleast_2d,
@@ -186,8 +189,8 @@ for _op in _OPS.values():
                     globals().setdefault(f"{_alias}_", _op.inplace_function)
 
 _LAZY = (
-    "autograd", "backend", "cpu", "data", "fallback", "fft", "linalg", "nn", "optim",
-    "special", "utils", "vision",
+    "autograd", "backend", "cpu", "data", "fallback", "fft", "linalg", "masked", "nn",
+    "optim", "signal", "special", "utils", "vision",
 )
 
 

@@ -68,3 +68,6 @@ linalg_lu_factor_ex = _return_type("linalg_lu_factor_ex", "LU", "pivots", "info"
 linalg_qr = _return_type("linalg_qr", "Q", "R")
 linalg_solve_ex = _return_type("linalg_solve_ex", "result", "info")
 linalg_svd = _return_type("linalg_svd", "U", "S", "Vh")
+frexp = _return_type("frexp", "mantissa", "exponent")
+histogram = _return_type("histogram", "hist", "bin_edges")
+histogramdd = _return_type("histogramdd", "hist", "bin_edges")

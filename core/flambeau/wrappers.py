@@ -531,7 +531,7 @@ def _backward(op: Op) -> str:
                 f"  if saved_{slot.name} is not None:",
                 f"    if saved_{slot.name}._storage.version != node.versions[{i}]:",
                 f"      node._complain(saved_{slot.name}, node.versions[{i}])",
-                f"    saved_{slot.name} = node._as_output(saved_{slot.name})",
+                f"    saved_{slot.name} = node._as_output(saved_{slot.name}, {slot.position})",
             ]
         elif slot.source == "argument" and op.schema.arguments[slot.position].is_tensor:
             lines += [

@@ -187,7 +187,7 @@ class OpNode(Node):
         """A saved output, connected to this node again when the backward is itself recorded."""
         from flambeau.tensor import alias_of
 
-        if not MODE.enabled:
+        if not MODE.enabled or position not in self.op.differentiable_outputs:
             return alias
         out = alias_of(alias)
         several = len(self.op.differentiable_outputs) > 1

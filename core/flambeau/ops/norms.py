@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from flambeau.layout import product
+from flambeau.layout import product, wrap_dim
 from flambeau.ops.compare import where
 from flambeau.ops.complex import real
 from flambeau.ops.pointwise import (
@@ -175,3 +175,29 @@ def _distance_samples(make: Make) -> Iterator[Sample]:
 def dist(self: Tensor, other: Tensor, p: Any = 2) -> Any:
     """The p-norm of the difference."""
     return vector_norm(self - other, p)
+
+
+# ---- renorm ------------------------------------------------------------------------------------
+@composite(
+    "renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor", inplace=True,
+    dtypes="floating_complex",
+    samples=lambda make: iter([
+        sample(make(3, 4), 2, 0, 1.5), sample(make(2, 3, 4), 1, -1, 3),
+        sample(make(3, 4), math.inf, 1, 0.5)]),
+    errors=lambda make: iter([
+        error(RuntimeError, "non-positive-norm", make(3, 4), 0, 0, 1),
+        error(RuntimeError, "at least 2 dimensions", make(3), 2, 0, 1),
+        error(RuntimeError, "maxnorm to be >= 0", make(3, 4), 2, 0, -1)]),
+)
+def renorm(self: Tensor, p: Any, dim: int, maxnorm: Any) -> Any:
+    """Slices along ``dim`` whose p-norm is greater than ``maxnorm`` are scaled down to it."""
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if self.ndim < 2:
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {self.ndim} dimensions")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    others = [d for d in range(self.ndim) if d != wrap_dim(dim, self.ndim)]
+    norm = vector_norm(self, p, others, keepdim=True)
+    return self * where(norm > maxnorm, maxnorm / (norm + 1e-7), 1.0).to(self.dtype)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
-from flambeau.layout import wrap_dim
+from flambeau.layout import product, wrap_dim
 from flambeau.ops.scan import cumsum
 from flambeau.ops.sorting import sort_stable
 from flambeau.registry import composite
@@ -34,7 +34,7 @@ def _first_of_runs(rows: Tensor) -> Any:
     begins = rows.new_ones((n,), dtype=dtypes.bool)
     if n > 1:
         differs = rows.narrow(0, 1, n - 1) != rows.narrow(0, 0, n - 1)
-        begins.narrow(0, 1, n - 1).copy_(differs.reshape(n - 1, -1).any(1))
+        begins.narrow(0, 1, n - 1).copy_(_flat(differs).any(1))
     return begins
 
 
@@ -49,11 +49,13 @@ def _lengths(begins: Tensor) -> Any:
     return ends - starts
 
 
+def _flat(x: Tensor) -> Any:
+    """Rows of a tensor of any number of dimensions as vectors; also of none, or of nothing."""
+    return x.reshape(x.shape[0], product(x.shape[1:]))
+
+
 def _rows(self: Tensor, dim: int | None) -> Any:
-    if dim is None:
-        return self.reshape(-1)
-    moved = self.movedim(dim, 0)
-    return moved.reshape(moved.shape[0], -1)
+    return self.reshape(-1) if dim is None else _flat(self.movedim(dim, 0))
 
 
 def _answer(

@@ -1,0 +1,3 @@
+"""Signal processing."""
+
+from flambeau.signal import windows as windows
