@@ -22,7 +22,7 @@
 #undef FB_FMA1
 
 i64 has_fma(void) {
-#ifdef __FP_FAST_FMAF
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) /* as clang says */
   return 1;
 #else
   return 0;
