@@ -27,7 +27,7 @@ class _Piece(NamedTuple):
     starts: Ints
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _plan(a: Form, b: Form, bias: bool) -> tuple[_Piece, ...] | None:
     """The parts of a product; None if oneDNN has no code for it."""
     batch = tuple(map(max, a.shape[:-2], b.shape[:-2]))
