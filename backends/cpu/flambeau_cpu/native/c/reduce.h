@@ -164,14 +164,48 @@ static void pieces_of_rows(void *context, i64 task) {
             fb_min(r->row_piece, r->inner.size - from), r->parts + task * r->op->accumulator);
 }
 
+/* Some rows of every output, where those of one output are far from each other. */
+static void slab_task(void *context, i64 task) {
+  const reducing *r = context;
+  const reduction *op = r->op;
+  const i64 first = task * r->per_piece, last = fb_min(r->rows, first + r->per_piece);
+  char row[WIDEST] __attribute__((aligned(16))), *acc = r->parts + task * r->outputs * op->accumulator;
+  op->start(acc, r->outputs);
+  for (i64 q = first; q < last; ++q) {
+    const char *x = r->x + offset_of(&r->reduced, q).x * op->item;
+    for (i64 o = 0; o < r->outputs; ++o) {
+      op->row(row, x + offset_of(&r->kept, o).x * op->item, r->inner.size, 0);
+      op->combine(acc + o * op->accumulator, row, 1);
+    }
+  }
+}
+
+static int reduce_slabs(reducing *r) {
+  const i64 slab = r->outputs * r->inner.size;
+  r->per_piece = fb_max(1, fb_min(BLOCK, PIECE / slab));
+  r->pieces = fb_ceil(r->rows, r->per_piece);
+  r->parts = malloc(r->outputs * r->pieces * r->op->accumulator);
+  if (!r->parts) return 0;
+  fb_parallel(slab_task, r, r->pieces);
+  combine_in_pairs(r->op, r->parts, r->pieces, r->outputs);
+  for (i64 o = 0; o < r->outputs; ++o)
+    r->op->store(r->out, r->second, offset_of(&r->kept, o).out, 1,
+                 r->parts + o * r->op->accumulator, 1, &r->end);
+  free(r->parts);
+  return 1;
+}
+
 static int reduce_rows(reducing *r) {
   const i64 n = r->rows * r->inner.size;
+  if (r->rows > 1 && r->kept.count && r->reduced.axes[0].x > r->kept.axes[0].x &&
+      r->outputs * r->inner.size <= 4 * PIECE)
+    return reduce_slabs(r);
   if (n <= 2 * PIECE) {
     r->group = fb_max(1, PIECE / fb_max(n, 1));
     fb_parallel(whole_rows, r, fb_ceil(r->outputs, r->group));
     return 1;
   }
-  r->row_pieces = fb_ceil(r->inner.size, PIECE);
+  r->row_pieces = fb_ceil(r->inner.size, fb_max(PIECE, fb_min(4 * PIECE, n / 16)));
   r->row_piece = fb_ceil(fb_ceil(r->inner.size, r->row_pieces), 1024) * 1024;
   r->row_pieces = fb_ceil(r->inner.size, r->row_piece);
   r->per_piece = fb_max(1, PIECE / r->inner.size);

@@ -75,8 +75,11 @@ def reduce(
     which = _which(op, x.dtype)
     if which < 0 or not x.ndim or (c := _c()) is None:  # NumPy's scalars have no dimensions
         return NotImplemented
-    mask, shape = plan(x, dim, keepdim)
-    out = empty(shape, what)
+    if dim is None and not keepdim:
+        mask, out = -1, np.empty((), what)
+    else:
+        mask, shape = plan(x, dim, keepdim)
+        out = empty(shape, what)
     if c.fb_reduce(x, out, mask, which, divisor, root):
         return out
     return NotImplemented
