@@ -189,9 +189,20 @@ for _op in _OPS.values():
                     globals().setdefault(f"{_alias}_", _op.inplace_function)
 
 _LAZY = (
-    "autograd", "backend", "cpu", "data", "fallback", "fft", "linalg", "masked", "nn",
+    "amp", "autograd", "backend", "cpu", "data", "fallback", "fft", "linalg", "masked", "nn",
     "optim", "signal", "special", "utils", "vision",
 )
+
+_ELSEWHERE = {
+    "autocast": "amp", "GradScaler": "amp", "get_autocast_dtype": "amp.autocast_mode",
+    "is_autocast_enabled": "amp.autocast_mode", "set_autocast_dtype": "amp.autocast_mode",
+    **dict.fromkeys((
+        "batch_norm", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "embedding",
+        "embedding_bag", "hinge_embedding_loss", "instance_norm", "kl_div",
+        "margin_ranking_loss", "poisson_nll_loss", "rrelu_", "triplet_margin_loss",
+    ), "nn.functional"),
+}
+"""Names that PyTorch has here, too, and the submodules that they stand in."""
 
 
 if not TYPE_CHECKING:
@@ -200,4 +211,8 @@ if not TYPE_CHECKING:
         """Load submodules when they are first named: ``import flambeau`` stays light."""
         if name in _LAZY:
             return importlib.import_module(f"flambeau.{name}")
+        if name in _ELSEWHERE:
+            found = getattr(importlib.import_module(f"flambeau.{_ELSEWHERE[name]}"), name)
+            globals()[name] = found
+            return found
         raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
