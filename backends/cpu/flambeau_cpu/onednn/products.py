@@ -11,13 +11,15 @@ import numpy as np
 from flambeau_cpu.memory import empty
 from flambeau_cpu.onednn.library import Unimplemented, api
 from flambeau_cpu.onednn.primitive import BIAS, DST, SRC, WEIGHTS, Form, Ints, Primitive, builder
-from flambeau_cpu.onednn.threads import POOL, ranges
+from flambeau_cpu.onednn.threads import MOST, POOL, ranges
 
 _SINGLE: Final = np.dtype(np.float32)
 _SPEED: Final = 5e4
 """Multiplications in a microsecond, roughly: for how many parts there are."""
 _UNIT: Final = 32
 """Rows and columns are cut at multiples of this."""
+_WIDE: Final = 128
+"""Parts have so many rows or columns, if there are: each packs the other operand for itself."""
 
 
 class _Piece(NamedTuple):
@@ -39,7 +41,8 @@ def _plan(a: Form, b: Form, bias: bool) -> tuple[_Piece, ...] | None:
     pieces = []
     try:
         with builder() as make:
-            for start, stop in ranges(-(-out.shape[dim] // unit), cost):
+            most = MOST if unit == 1 else max(1, out.shape[dim] // _WIDE)
+            for start, stop in ranges(-(-out.shape[dim] // unit), cost, min(most, MOST)):
                 start, stop = start * unit, min(stop * unit, out.shape[dim])
                 parts = [_part(f, dim, start, stop, i, len(batch)) for i, f in enumerate(forms)]
                 if stop - start not in made:

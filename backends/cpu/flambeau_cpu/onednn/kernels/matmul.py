@@ -8,7 +8,7 @@ from flambeau_cpu.onednn.choice import is_single, table, threshold
 from flambeau_cpu.onednn.products import product
 
 kernels = table()
-LEAST: Final = threshold(1 << 20)
+LEAST: Final = threshold(1 << 21)
 """Multiplications from which on the call is worth its time."""
 
 
