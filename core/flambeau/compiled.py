@@ -18,7 +18,8 @@ from typing import Any, Final
 PACKAGE: Final = Path(__file__).parent
 MODULES: Final = (
     "fields", "storage", "layout", "autograd.node", "autograd.engine", "tensor", "dispatch",
-    "ops.getitem", "ops.create",
+    "ops.getitem", "ops.create", "ops.shape",
+    "ops.pointwise",
 )
 """Modules of the package that are compiled from their own sources."""
 FUNCTIONS: Final = tuple(f"compiled_functions_{i}" for i in range(4))

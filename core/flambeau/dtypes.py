@@ -12,8 +12,8 @@ class dtype:
     """An element type.  There is one instance per type; compare with ``is`` or ``==``."""
 
     __slots__ = (
-        "_numpy", "aliases", "category", "index", "is_complex", "is_floating_point", "is_signed",
-        "itemsize", "name",
+        "aliases", "category", "index", "is_complex", "is_floating_point", "is_signed", "itemsize",
+        "name", "numpy",
     )
 
     name: str
@@ -23,6 +23,8 @@ class dtype:
     is_signed: builtins.bool
     category: int  # 0 bool, 1 integer, 2 floating, 3 complex: the order of promotion
     index: int
+    numpy: np.dtype[Any]
+    """The NumPy dtype of the same bits (bfloat16 comes from ``ml_dtypes``)."""
 
     def __init__(self, name: str, itemsize: int, category: int, *aliases: str) -> None:
         self.name, self.itemsize, self.category, self.aliases = name, itemsize, category, aliases
@@ -30,15 +32,16 @@ class dtype:
         self.is_complex = category == 3
         self.is_signed = category > 1 or (category == 1 and name[0] != "u")
         self.index = len(ALL)
-        self._numpy: np.dtype[Any] | None = None
+        if name != "bfloat16":  # see __getattr__
+            self.numpy = np.dtype(name)
         ALL.append(self)
 
-    @property
-    def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype of the same bits (bfloat16 comes from ``ml_dtypes``)."""
-        if self._numpy is None:
-            self._numpy = _bfloat16() if self.name == "bfloat16" else np.dtype(self.name)
-        return self._numpy
+    def __getattr__(self, name: str) -> np.dtype[Any]:
+        """``numpy`` of bfloat16, which is not looked up before it is needed."""
+        if name != "numpy":
+            raise AttributeError(f"'dtype' object has no attribute {name!r}")
+        self.numpy = _bfloat16()
+        return self.numpy
 
     def to_complex(self) -> dtype:
         """The complex type that holds this floating type."""

@@ -72,9 +72,10 @@ class _Walk:
                 raise RuntimeError(
                     f"{node.name()} returned an incorrect number of gradients (expected "
                     f"{len(edges)}, got {len(results)})")
-            for edge, g in zip(edges, results):  # noqa: B905  looked at above
+            for i, edge in enumerate(edges):
                 if edge is None:
                     continue
+                g = results[i]
                 left = waiting.get(edge)
                 if left is None:  # a leaf: nodes are all in the table
                     if g is not None:
@@ -375,9 +376,9 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
-def _roots(outs: tuple[Any, ...], grads: tuple[Any, ...] | None) -> list[tuple[Any, Any]]:
-    if grads is not None and len(grads) != len(outs):
-        raise RuntimeError(f"got {len(outs)} tensors and {len(grads)} gradients")
+def _roots(outs: tuple[Any, ...], given: tuple[Any, ...] | None) -> list[tuple[Any, Any]]:
+    if given is not None and len(given) != len(outs):
+        raise RuntimeError(f"got {len(outs)} tensors and {len(given)} gradients")
     roots = []
     for i, out in enumerate(outs):
         edge = edge_of(out)
@@ -385,7 +386,7 @@ def _roots(outs: tuple[Any, ...], grads: tuple[Any, ...] | None) -> list[tuple[A
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn"
             )
-        g = grads[i] if grads is not None else None
+        g = given[i] if given is not None else None
         if g is None:
             if out.numel() != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")

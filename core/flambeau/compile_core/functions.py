@@ -26,7 +26,7 @@ import math
 from flambeau import dispatch, modes
 from flambeau.autograd import inplace, node as nodes
 from flambeau.autograd.grad_mode import MODE as _mode
-from flambeau.registry import apply_view_rule
+from flambeau.registry import OPS as _OPS, apply_view_rule
 from flambeau.tensor import Tensor as _Tensor, from_native as _from_native
 
 cdef object MODE = _mode, Tensor = _Tensor, from_native = _from_native
@@ -35,6 +35,7 @@ cdef object call_inplace = inplace.call_inplace, view_of = apply_view_rule
 cdef object save_output = nodes.save_output, OutputOf = nodes.OutputOf, FREED = nodes.FREED
 cdef object attach = nodes.attach, record = nodes.record
 cdef list ACTIVE = modes.ACTIVE
+cdef dict OPS = _OPS
 cdef set OVERRIDING = modes.OVERRIDING
 cdef object operate = None, renamed = None, remember = None
 MAKERS = {{}}
@@ -131,7 +132,7 @@ def module_texts(count: int) -> list[str]:
 def _of_op(op: Op) -> str:
     writers = wrappers.sources(op)
     names = {
-        "OP": "object", "FAST": "dict", "FAST_INPLACE": "dict", "FAST_MUL": "dict",
+        "OP": "object", "FAST": "dict", "FAST_INPLACE": "dict",
         "Node": "object", "OUTPUTS": "object", "RULE": "object",
         **{f"rule_{name}": "object" for name in op.derivatives}}
     lines = [f"cdef {kind} {op.name}_{name}" for name, kind in names.items()]
@@ -145,12 +146,11 @@ def _of_op(op: Op) -> str:
         lines += [f"\n\ndef {maker}():", wrappers._indent(body, 4), f"    return {function}"]
     values = {
         "OP": "op", "FAST": "op.fast", "FAST_INPLACE": "op.fast_inplace",
-        "FAST_MUL": "OPS['mul'].fast if 'mul' in OPS else {}", "Node": "op.node_class",
+        "Node": "op.node_class",
         "OUTPUTS": "op.differentiable_outputs", "RULE": "op.joint",
         **{f"rule_{name}": f"op.derivatives[{name!r}]" for name in op.derivatives}}
     lines += [
         f"\n\ndef _bind_{op.name}(op):",
-        "    from flambeau.registry import OPS",
         f"    global {', '.join(f'{op.name}_{name}' for name in names)}",
         *(f"    {op.name}_{name} = {value}" for name, value in values.items()),
         f"    return {{{', '.join(makers)}}}",
@@ -164,6 +164,7 @@ def _with_own_names(op: Op, text: str, names: dict[str, str]) -> str:
     text = re.sub(r"^from flambeau.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(
         r"\bDEFAULTS\[(-?\d+)\]", lambda m: _literal(op, int(m.group(1))), text)
+    text = text.replace("FAST_MUL[", "OPS['mul'].fast[")  # not registered yet when `add` is bound
     pattern = r"\b(" + "|".join(sorted(names, key=len, reverse=True)) + r")\b"
     text = re.sub(pattern, rf"{op.name}_\1", text)
     for pattern, short in _SHORTER.items():

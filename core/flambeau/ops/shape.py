@@ -171,6 +171,10 @@ def view_dtype(self: Tensor, dtype: dtypes.dtype) -> Tensor:
 
 def view_(self: Tensor, *shape: Any, dtype: Any = None, **named: Any) -> Tensor:
     """The same elements in another shape, without copying; or their bytes as another dtype."""
+    if len(shape) == 1 and dtype is None and not named:  # the common call, without unpacking
+        first = shape[0]
+        return view_dtype(self, first) if first.__class__ is dtypes.dtype else (  # type: ignore[no-any-return]
+            view_shape(self, first))
     if dtype is None and shape and shape[0].__class__ is dtypes.dtype:
         dtype, shape = shape[0], shape[1:]
     if dtype is None:

@@ -116,8 +116,11 @@ class NativeTable:
 def chosen(plain: Function | None, native: Function, at: int, inputs: int = 0) -> Function:
     """A kernel that asks the one in C for large first arguments (``out`` is one), then NumPy's.
 
+    Where ``plain`` is such a choice itself, arrays too small for either go straight to the last.
+
     Args:
-        inputs: how many arguments come by position; 0 if that varies.
+        inputs: how many arguments come by position; 0 if that varies, ``REDUCTION`` for one with
+            the settings ``dim`` and ``keepdim``.
     """
     if plain is None:
 
@@ -125,13 +128,20 @@ def chosen(plain: Function | None, native: Function, at: int, inputs: int = 0) -
             return native(x, *rest, **settings) if getattr(x, "size", 0) >= at else NotImplemented
 
         return alone
+    last = getattr(plain, "last", plain)
+    low = min(at, getattr(plain, "low", at))
     forms = _PLAIN_FORMS if isinstance(plain, np.ufunc) else _FORMS
-    return forms.get(inputs, _any)(plain, native, at)
+    choose: Any = forms.get(inputs, _any)(plain, native, at, last, low)
+    choose.last, choose.low = last, low
+    return choose  # type: ignore[no-any-return]
 
 
-def _any(plain: Function, native: Function, at: int) -> Function:
+def _any(plain: Function, native: Function, at: int, last: Function, low: int) -> Function:
     def choose(x: Any, *rest: Any, **settings: Any) -> Any:
-        if getattr(x, "size", 0) >= at:
+        size = getattr(x, "size", 0)
+        if size < low:
+            return last(x, *rest, **settings)
+        if size >= at:
             result = native(x, *rest, **settings)
             if result is not NotImplemented:
                 return result
@@ -140,44 +150,66 @@ def _any(plain: Function, native: Function, at: int) -> Function:
     return choose
 
 
-def _unary(plain: Function, native: Function, at: int) -> Function:
+def _unary(plain: Function, native: Function, at: int, last: Function, low: int) -> Function:
     def choose(x: Any, **settings: Any) -> Any:
-        if x.size >= at:
+        size = x.size
+        if size < low:
+            return last(x, **settings) if settings else last(x)
+        if size >= at:
             result = native(x, **settings)
             if result is not NotImplemented:
                 return result
-        return plain(x, **settings) if settings else plain(x)
+        return plain(x, **settings)
 
     return choose
 
 
-def _binary(plain: Function, native: Function, at: int) -> Function:
+def _binary(plain: Function, native: Function, at: int, last: Function, low: int) -> Function:
     def choose(a: Any, b: Any, **settings: Any) -> Any:
         try:
-            is_large = a.size >= at
+            size = a.size
         except AttributeError:  # a number
-            is_large = getattr(b, "size", 0) >= at
-        if is_large:
+            size = getattr(b, "size", 0)
+        if size < low:
+            return last(a, b, **settings) if settings else last(a, b)
+        if size >= at:
             result = native(a, b, **settings)
             if result is not NotImplemented:
                 return result
-        return plain(a, b, **settings) if settings else plain(a, b)
+        return plain(a, b, **settings)
 
     return choose
 
 
-def _ternary(plain: Function, native: Function, at: int) -> Function:
+def _ternary(plain: Function, native: Function, at: int, last: Function, low: int) -> Function:
     def choose(a: Any, b: Any, c: Any, **settings: Any) -> Any:
-        if a.__class__ is np.ndarray and a.size >= at:
+        size = a.size if a.__class__ is np.ndarray else 0
+        if size < low:
+            return last(a, b, c, **settings) if settings else last(a, b, c)
+        if size >= at:
             result = native(a, b, c, **settings)
             if result is not NotImplemented:
                 return result
-        return plain(a, b, c, **settings) if settings else plain(a, b, c)
+        return plain(a, b, c, **settings)
 
     return choose
 
 
-def _unary_plain(plain: Function, native: Function, at: int) -> Function:
+def _reduction(plain: Function, native: Function, at: int, last: Function, low: int) -> Function:
+    def choose(x: Any, dim: Any, keepdim: Any) -> Any:
+        size = x.size
+        if size < low:
+            return last(x, dim, keepdim)
+        if size >= at:
+            result = native(x, dim, keepdim)
+            if result is not NotImplemented:
+                return result
+        return plain(x, dim, keepdim)
+
+    return choose
+
+
+def _unary_plain(plain: Function, native: Function, at: int, last: Function, low: int) -> Function:
     def choose(x: Any) -> Any:
         if x.size < at:
             return plain(x)
@@ -187,7 +219,9 @@ def _unary_plain(plain: Function, native: Function, at: int) -> Function:
     return choose
 
 
-def _binary_plain(plain: Function, native: Function, at: int) -> Function:
+def _binary_plain(
+    plain: Function, native: Function, at: int, last: Function, low: int
+) -> Function:
     def choose(a: Any, b: Any) -> Any:
         try:
             if a.size < at:
@@ -201,7 +235,8 @@ def _binary_plain(plain: Function, native: Function, at: int) -> Function:
     return choose
 
 
-_FORMS: Final[dict[int, Callable[[Function, Function, int], Function]]] = {
-    1: _unary, 2: _binary, 3: _ternary}
+REDUCTION: Final = -1
+_FORMS: Final[dict[int, Callable[[Function, Function, int, Function, int], Function]]] = {
+    1: _unary, 2: _binary, 3: _ternary, REDUCTION: _reduction}
 _PLAIN_FORMS: Final = {1: _unary_plain, 2: _binary_plain}
 """For NumPy's universal functions, which come without settings."""

@@ -13,7 +13,7 @@ from flambeau_cpu.native.kernels.matmul import LEFT_TURNED, RIGHT_TURNED, produc
 kernels = NativeTable()
 
 
-@kernels.fresh_form("linear", at=64)
+@kernels.fresh_form("linear", at=64, inputs=3)
 def linear(input: Any, weight: Any, bias: Any) -> Any:
     """``input @ weight.T + bias``, the bias added while the sums are in the cache."""
     if not input.ndim or weight.ndim != 2 or input.shape[-1] != weight.shape[1]:

@@ -99,7 +99,7 @@ def _is_small(shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) ->
     return work < LEAST_MATRIX or (1 not in shape[-2:] and len(a) > 1 < len(b))
 
 
-@kernels.fresh_form("matmul", at=64)
+@kernels.fresh_form("matmul", at=64, inputs=2)
 def matmul(a: Any, b: Any) -> Any:
     """``a @ b`` with broadcast batches."""
     return dot(a, b) if a.ndim == b.ndim == 1 else product(a, b)

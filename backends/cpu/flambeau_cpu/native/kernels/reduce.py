@@ -8,7 +8,7 @@ import numpy as np
 
 from flambeau_cpu.axes import axes_of, count
 from flambeau_cpu.memory import empty
-from flambeau_cpu.native.choice import NativeTable
+from flambeau_cpu.native.choice import REDUCTION, NativeTable
 from flambeau_cpu.native.library import Library
 
 kernels = NativeTable()
@@ -85,7 +85,7 @@ def reduce(
     return NotImplemented
 
 
-@kernels.fresh_form("sum", at=_LARGE)
+@kernels.fresh_form("sum", at=_LARGE, inputs=REDUCTION)
 def sum(x: Any, dim: Any, keepdim: bool) -> Any:
     """Pairwise sum; of integers as int64, of half precision in single."""
     return reduce("sum", x, dim, keepdim, _INT64 if x.dtype.kind in "biu" else x.dtype)

@@ -17,7 +17,7 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
-@kernels.fresh_form("linear", at=1024)
+@kernels.fresh_form("linear", at=1024, inputs=3)
 def linear(input: Any, weight: Any, bias: Any) -> Any:
     """``input @ weight.T + bias`` in one call."""
     if not is_single(input, weight, bias) or not input.ndim or weight.ndim != 2 or (

@@ -12,7 +12,7 @@ LEAST: Final = threshold(1 << 21)
 """Multiplications from which on the call is worth its time."""
 
 
-@kernels.fresh_form("matmul", at=2048)
+@kernels.fresh_form("matmul", at=2048, inputs=2)
 def matmul(a: Any, b: Any) -> Any:
     """``a @ b`` with broadcast batches."""
     if not is_single(a, b) or a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2] or (
