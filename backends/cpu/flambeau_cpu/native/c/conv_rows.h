@@ -121,7 +121,8 @@ static void L(row_join_task)(void *context, i64 i) {
                        a[1].tap[t / a[2].taps % a[1].taps] * a[1].ws +
                        a[2].tap[t % a[2].taps] * a[2].ws;
       L(store)(kept, sum);
-      for (i64 k = 0; k < fb_min(W, f->channels - c); ++k) to[k * f->wc] = kept[k];
+      const i64 next = f->wc, some = fb_min(W, f->channels - c);
+      for (i64 k = 0; k < some; ++k) to[k * next] = kept[k];
     }
 }
 

@@ -65,6 +65,9 @@ static void L(join_squares)(const L(square_weight) *q, const T *from, i64 one, i
                             i64 channels) {
   const frame *f = q->f;
   const axis *a = q->a;
+  const i64 next = f->wc;
+  i64 place[9];
+  for (int t = 0; t < 9; ++t) place[t] = a[0].tap[t / 3] * a[0].ws + a[2].tap[t % 3] * a[2].ws;
   for (i64 c = 0; c < channels; c += W) {
     L(v) u[POINTS], r[3][4];
     for (int p = 0; p < POINTS; ++p) {
@@ -84,7 +87,7 @@ static void L(join_squares)(const L(square_weight) *q, const T *from, i64 one, i
     }
     for (i64 n = 0; n < fb_min(W, channels - c); ++n)
       for (int t = 0; t < 9; ++t)
-        to[(c + n) * f->wc + a[0].tap[t / 3] * a[0].ws + a[2].tap[t % 3] * a[2].ws] = kept[t][n];
+        to[(c + n) * next + place[t]] = kept[t][n];
   }
 }
 
