@@ -14,7 +14,7 @@ from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import attach, edge_of, record
 from flambeau.caution import warn
 from flambeau.device import CPU
-from flambeau.dtypes import can_cast
+from flambeau.dtypes import Default, can_cast
 from flambeau.errors import MissingKernelError
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, contiguous_strides
@@ -107,6 +107,10 @@ def _call_recorded(op: Op, args: tuple[Any, ...]) -> Any:
 # ---- kernels -----------------------------------------------------------------------------------
 def run_primitive(op: Op, args: tuple[Any, ...]) -> Any:
     """Call the backend's kernel on freshly allocated results."""
+    if op.mixed:
+        met = _run_mixed(op, args)
+        if met is not NotImplemented:
+            return met
     args = _on_one_device(op, args)
     assert op.rule is not None
     plan: Plan = op.rule(*args)
@@ -128,6 +132,8 @@ def run_primitive(op: Op, args: tuple[Any, ...]) -> Any:
             if kind.backend.dtype_of(native) is kind.dtype:
                 if op.template != "general":
                     _remember_fast(op, args, plan, kind, fresh)
+                if op.template == "binary":
+                    _remember_mixed(op, args, plan, kind, fresh)
                 return from_native(kind, native)
             # The library promotes in its own way (NumPy: bfloat16 * 2.0): let it convert to `out`.
     outs = tuple(empty(kind_of(place, r.dtype), layout_of(r)) for r in plan.results)
@@ -182,6 +188,40 @@ def _remember_fast(op: Op, args: tuple[Any, ...], plan: Plan, kind: Kind, fresh:
         a is b for a, b in zip(operands, plan.inputs, strict=False) if isinstance(a, Tensor)
     ):
         op.fast[first._kind] = (fresh, kind)
+
+
+def _key_of_mixed(a: Any, b: Any) -> Any:
+    """What decides how two operands are promoted, None if they are not tensors of two kinds."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or a._kind is b._kind:
+        return None
+    return a._kind, b._kind, a.ndim > 0, b.ndim > 0, Default.floating
+
+
+def _remember_mixed(
+    op: Op, args: tuple[Any, ...], plan: Plan, kind: Kind, fresh: Any
+) -> None:
+    """Note to which kind two operands of different kinds are converted, and the kernel."""
+    key = _key_of_mixed(*args[:2])
+    if key is None or plan.attributes or len(plan.inputs) != 2:
+        return
+    x, y = plan.inputs
+    if isinstance(x, Tensor) and isinstance(y, Tensor) and x._kind is y._kind and (
+        x._kind.device is key[0].device is key[1].device
+    ):
+        op.mixed[key] = (x._kind, fresh, kind, args[2:])
+
+
+def _run_mixed(op: Op, args: tuple[Any, ...]) -> Any:
+    """The result for operands of two kinds that have met before, else NotImplemented."""
+    a, b = args[:2]
+    known = op.mixed.get(_key_of_mixed(a, b))
+    if known is None or known[3] != args[2:]:
+        return NotImplemented
+    meeting, fresh, kind, _ = known
+    native = fresh(
+        (a if a._kind is meeting else convert(a, meeting)).native(),
+        (b if b._kind is meeting else convert(b, meeting)).native())
+    return native if native is NotImplemented else from_native(kind, native)
 
 
 def _are_of_kind(kind: Kind, operands: Sequence[Any]) -> bool:

@@ -102,6 +102,8 @@ class Op:
     """Per kind of inputs: the fresh kernel and the kind of its result (filled at first use)."""
     fast_inplace: dict[Kind, Callable[..., Any]] = field(default_factory=dict)
     """Per kind of inputs: the ``out`` kernel for writing to the first of them."""
+    mixed: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
+    """Per kinds and ranks of two operands of different kinds: how they meet (see dispatch)."""
     accepted: set[tuple[type, ...]] = field(default_factory=set)
     """Combinations of argument types that have passed the checks."""
     saved: dict[str, list[Saved]] = field(default_factory=dict)

@@ -70,12 +70,22 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     if (
         isinstance(src, Tensor) and src._kind.device is self._kind.device
         and is_plain_target(self) and not (MODE.enabled and src.requires_grad)
-        and src.shape == self.shape and src.storage() is not self.storage()
+        and src.shape == self.shape and _lie_apart(src, self)
     ):
         dispatch.raw_copy(self, src)
         self._storage.version += 1  # type: ignore[union-attr]
         return self
     return _copy_recorded(self, src, non_blocking)  # type: ignore[no-any-return]
+
+
+def _lie_apart(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors have no memory in common, as far as their outer bounds tell."""
+    if a.storage() is not b.storage():
+        return True
+    x, y = a.layout_(), b.layout_()
+    if a._kind.dtype.itemsize != b._kind.dtype.itemsize:
+        return False
+    return x.span() <= y.offset or y.span() <= x.offset
 
 
 copy.op.inplace_function = copy_  # type: ignore[attr-defined]
@@ -174,8 +184,15 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     keep = wanted is None or wanted is preserve_format or is_contiguous(self, wanted)
     if kind is self._kind and not copied and keep:
         return self
+    if wanted is None and kind.device is self._kind.device and _is_unrecorded(self):
+        return dispatch.convert(self, kind)
     result: Tensor = to_copy(self, dtype=kind.dtype, device=kind.device, memory_format=wanted)
     return result
+
+
+def _is_unrecorded(t: Tensor) -> bool:
+    """Whether no mode, no class and no gradient has to know of a conversion."""
+    return not (modes.is_watched(t) or (MODE.enabled and t.requires_grad))
 
 
 def parse_to(
@@ -287,6 +304,10 @@ fill.op.inplace_function = fill_  # type: ignore[attr-defined]
 
 def zero_(self: Tensor) -> Tensor:
     """Set every element to 0, in place."""
+    if is_plain_target(self):
+        dispatch.fill(self, number(0, self._kind.dtype))
+        self.storage().version += 1
+        return self
     result: Tensor = self.fill_(0)
     return result
 
@@ -323,6 +344,9 @@ def set_(self: Tensor, source: Tensor) -> Tensor:
 
 def _conversion(what: dtypes.dtype) -> Any:
     def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        kind = self._kind
+        if memory_format is None and kind.dtype is not what and _is_unrecorded(self):
+            return dispatch.convert(self, kind_of(kind.device, what))
         return to(self, what, memory_format=memory_format)
 
     convert.__doc__ = f"The tensor as {what.name}."
