@@ -40,6 +40,8 @@ def __getattr__(name: str) -> object:
         globals().update(gradcheck=module.gradcheck, gradgradcheck=module.gradgradcheck)
         function: object = globals()[name]
         return function
+    if name == "functional":
+        return importlib.import_module("flambeau.autograd.functional")
     if name == "Variable":
         return importlib.import_module("flambeau.tensor").Tensor
     raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")
