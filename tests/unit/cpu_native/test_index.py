@@ -77,6 +77,17 @@ def test_rows_are_added_in_the_order_of_the_index(width, dtype):
     assert index_dim.index_add_fresh(target, at, rows, 0, 1) is NotImplemented
 
 
+def test_elements_are_added_at_all_indices():
+    target, keys = draw((30, 40)), [places(30, (5, 900)), places(40, (5, 900), 3) - 40]
+    values, wanted = draw((5, 900)), target.copy()
+    np.add.at(wanted, tuple(keys), values)
+    assert advanced.index_put(target, target, keys, values, True) is None
+    assert np.array_equal(target, wanted)
+    keys[1][2, 2] = 40
+    assert advanced.index_put(target, target, keys, values, True) is NotImplemented
+    assert np.array_equal(target, wanted)
+
+
 @pytest.mark.parametrize("padding", [-1, 0, 8, 39])
 def test_the_gradient_of_a_table(padding):
     at, g = places(39, (50, 20)), draw((50, 20, 33))

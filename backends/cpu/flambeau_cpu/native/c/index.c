@@ -109,6 +109,10 @@ i64 fb_add_rows(array *out, const array *rows, const array *index, i64 n, i64 si
     job *j = context; \
     const i64 inner = j->inner, end = fb_min(j->outer * j->n, (task + 1) * j->per_task); \
     i64 r = task * j->per_task; \
+    if (!all_inside(j->index + r * inner, (end - r) * inner, j->size)) { \
+      __atomic_store_n(&j->skipped, 1, __ATOMIC_RELAXED); \
+      return; \
+    } \
     for (; j->n == 1 && inner == 1 && r < end; ++r) { \
       ((T *)j->out)[r] = ((const T *)j->x)[r * j->size + j->index[r]]; \
       ONE_BY_ONE; \
@@ -152,11 +156,10 @@ i64 fb_gather(array *out, const array *x, const array *index, i64 outer, i64 n, 
               i64 itemsize) {
   job j = {.out = out->data, .x = x->data, .index = (const i64 *)index->data, .outer = outer, .n = n,
            .size = size, .inner = inner};
-  if (!index_is_inside(&j)) return 0;
   j.per_task = fb_max(1, TASK / 8 / inner);
   fb_parallel(itemsize == 4 ? gather_task_int32_t : gather_task_int64_t, &j,
               fb_ceil(outer * n, j.per_task));
-  return 1;
+  return !j.skipped;
 }
 
 /* A task owns some outer indices, or if there is one only, some of the inner ones. */

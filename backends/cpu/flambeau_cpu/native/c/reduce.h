@@ -308,3 +308,17 @@ static i64 run_reduction(const reduction *op, const array *x, array *out, array 
   if (!op->folds && r.reduced.count > (form == 2)) return 0; /* places count along one axis */
   return form == 0 ? 0 : form == 1 ? reduce_rows(&r) : reduce_columns(&r);
 }
+
+/* ---- for tables of reductions that have one result ------------------------------------------ */
+#define STORE(name, A, O, expression) \
+  static void put_##name(void *out, void *second, i64 at, i64 step, const void *acc, i64 n, \
+                           const finish *f) { \
+    for (i64 i = 0; i < n; ++i) { \
+      const A a = ((const A *)acc)[i]; \
+      ((O *)out)[at + i * step] = expression; \
+    } \
+  }
+/* The row of a table for a kernel of elements X and accumulators A. */
+#define TABLE_ROW(name, X, A, base, store) \
+  {sizeof(X), sizeof(A), 1, base##_start, name##_row, name##_columns, base##_combine, \
+   put_##store}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flambeau_cpu.native.choice import NativeTable
-from flambeau_cpu.native.kernels.index import LARGE, masked_select
+from flambeau_cpu.native.kernels.index import LARGE, masked_select, row_major
 from flambeau_cpu.native.kernels.index_dim import add_rows, take
 
 kernels = NativeTable()
@@ -32,15 +32,34 @@ def index(x: Any, indices: Any) -> Any:
     return take(x, _wrapped(item, x.shape[dim]), dim)
 
 
+def _positions(shape: tuple[int, ...], indices: Any) -> Any:
+    """Positions in a row-major array of what an index per dimension names; None if one is of
+    another type, or names nothing."""
+    total: Any = 0
+    for item, size in zip(indices, shape, strict=True):
+        if item is None or item.dtype.char not in "lqi" or item.shape != indices[0].shape:
+            return None
+        item = _wrapped(item, size)
+        if item.min() < 0 or item.max() >= size:
+            return None
+        total = total * size + item
+    return total
+
+
 @kernels.out_form("index_put", at=LARGE)
 def index_put(out: Any, x: Any, indices: Any, values: Any, accumulate: bool) -> Any:
-    """Rows added at indices of the first dimension of a copy."""
+    """Rows added at indices of the first dimension of a copy, or elements at all indices."""
     item = indices[0]
-    if not accumulate or len(indices) > 1 or item is None or item.dtype.char not in "lqi" or (
-            values.shape != (*item.shape, *out.shape[1:]) or not values.size):
+    if not accumulate or item is None or item.dtype.char not in "lqi" or not values.size or (
+            values.shape != (*item.shape, *out.shape[len(indices) :]) or not row_major(out)):
+        return NotImplemented
+    if len(indices) == 1:
+        at, target = _wrapped(item, len(out)).reshape(-1), out
+    elif len(indices) == out.ndim and (at := _positions(out.shape, indices)) is not None:
+        at, target = at.reshape(-1), out.reshape(-1)
+    else:
         return NotImplemented
     if out is not x:
         np.copyto(out, x)
-    rows = values.reshape(item.size, *out.shape[1:])
-    done = add_rows(out, _wrapped(item, len(out)).reshape(-1), rows)
+    done = add_rows(target, at, values.reshape(at.size, *target.shape[1:]))
     return None if done else NotImplemented

@@ -13,33 +13,38 @@ from flambeau_cpu.native.library import Library
 
 kernels = NativeTable()
 _LARGE: Final = 8192
-_c = Library("reduce", {"fb_reduce": "Iaaiidi"})
+_floats, _others = (Library(name, {"fb_reduce": "Iaaiidi"}) for name in ("reduce", "counts"))
 
 _FLOAT, _HALF = ("float32", "float64"), ("float16", "bfloat16")
 _INTEGER = ("int64", "int32", "int16", "int8", "uint8")
 _COUNTED = ("bool", "int16", "float16", "int32", "int64", "float32", "float64")
-_ROWS: Final = [  # in the order of the table in reduce.c
-    *((op, name) for op, names in (
-        ("sum", (*_FLOAT, *_HALF, *_INTEGER)), ("prod", (*_FLOAT, "int64")),
-        ("amax", (*_FLOAT, *_HALF, *_INTEGER)), ("amin", (*_FLOAT, *_HALF, *_INTEGER)),
-        ("norm1", _FLOAT), ("norm2", (*_FLOAT, *_HALF)), ("peak", _FLOAT),
-        ("count", _COUNTED), ("any", _COUNTED), ("all", _COUNTED)) for name in names),
-]
-_PLACES: Final = {row: i for i, row in enumerate(_ROWS)}
+_TABLES: Final = {  # in the order of those in reduce.c and counts.c
+    _floats: (
+        ("sum", (*_FLOAT, *_HALF)), ("prod", _FLOAT), ("amax", (*_FLOAT, *_HALF)),
+        ("amin", (*_FLOAT, *_HALF)), ("norm1", _FLOAT), ("norm2", (*_FLOAT, *_HALF)),
+        ("peak", _FLOAT)),
+    _others: (
+        ("sum", _INTEGER), ("prod", ("int64",)), ("amax", _INTEGER), ("amin", _INTEGER),
+        ("count", _COUNTED), ("any", _COUNTED), ("all", _COUNTED)),
+}
+_PLACES: Final = {
+    row: (library, place) for library, table in _TABLES.items()
+    for place, row in enumerate((op, name) for op, names in table for name in names)}
 for _op in ("amax", "amin", "sum"):
     _PLACES[_op, "bool"] = _PLACES[_op, "uint8"]
 for _op in ("count", "any", "all"):
     _PLACES[_op, "uint8"] = _PLACES[_op, "int8"] = _PLACES[_op, "bool"]
     _PLACES[_op, "bfloat16"] = _PLACES[_op, "float16"]
-_WHICH: Final[dict[tuple[str, Any], int]] = {}  # by op and dtype
+_WHICH: Final[dict[tuple[str, Any], tuple[Any, int]]] = {}  # by op and dtype
 _BOOL, _INT64 = np.dtype(np.bool_), np.dtype(np.int64)
 
 
-def _which(op: str, what: Any) -> int:
-    """The row of the table for an op and a dtype, -1 if there is none."""
+def _which(op: str, what: Any) -> tuple[Any, int]:
+    """The library for an op and a dtype, and the row of its table; None if there is none."""
     found = _WHICH.get((op, what))
     if found is None:
-        found = _WHICH[op, what] = _PLACES.get((op, what.name), -1)
+        library, place = _PLACES.get((op, what.name), (None, -1))
+        found = _WHICH[op, what] = None if library is None else library(), place
     return found
 
 
@@ -72,8 +77,8 @@ def reduce(
         divisor: of the result, if not 0.
         root: whether the square root is taken at last.
     """
-    which = _which(op, x.dtype)
-    if which < 0 or not x.ndim or (c := _c()) is None:  # NumPy's scalars have no dimensions
+    c, which = _which(op, x.dtype)
+    if c is None or not x.ndim:  # NumPy's scalars have no dimensions
         return NotImplemented
     if dim is None and not keepdim:
         mask, out = -1, np.empty((), what)
