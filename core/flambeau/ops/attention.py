@@ -141,22 +141,22 @@ def _check(
     Raises:
         RuntimeError: naming dtypes and shapes.
     """
-    triple = {"query": query, "key": key, "value": value}
-    if min(t.ndim for t in triple.values()) < 2:
-        dims = " ".join(f"{name}.dim: {t.ndim}" for name, t in triple.items())
+    q, k, v = query.shape, key.shape, value.shape
+    if min(len(q), len(k), len(v)) < 2:
+        dims = f"query.dim: {len(q)} key.dim: {len(k)} value.dim: {len(v)}"
         raise RuntimeError(
             "scaled_dot_product_attention: Expected query, key, and value to all be at least 2 "
             f"dimensional, but got {dims} instead.")
     if not query.dtype is key.dtype is value.dtype:
-        kinds = " ".join(f"{name}.dtype: {t.dtype.name}" for name, t in triple.items())
         raise RuntimeError(
             "scaled_dot_product_attention: Expected query, key, and value to have the same dtype, "
-            f"but got {kinds} instead. Convert with .to(dtype).")
+            f"but got query.dtype: {query.dtype.name} key.dtype: {key.dtype.name} value.dtype: "
+            f"{value.dtype.name} instead. Convert with .to(dtype).")
     if query.dtype.category < 2:
         raise RuntimeError(
             f"scaled_dot_product_attention: expected a floating dtype, got {query.dtype.name}")
-    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
-        shapes = ", ".join(f"{name} {list(t.shape)}" for name, t in triple.items())
+    if q[-1] != k[-1] or k[-2] != v[-2]:
+        shapes = f"query {list(q)}, key {list(k)}, value {list(v)}"
         raise RuntimeError(
             "scaled_dot_product_attention: Expected size of the last dimension of query and key, "
             f"and of the last but one of key and value, to match, but got {shapes}")
@@ -173,7 +173,7 @@ def _check(
         raise RuntimeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
             f"attn_mask.dtype: {attn_mask.dtype.name} and query.dtype: {query.dtype.name} instead.")
-    broadcast_shapes(attn_mask.shape, (query.shape[-2], key.shape[-2]))
+    broadcast_shapes(attn_mask.shape, (q[-2], k[-2]))
 
 
 def _repeated(t: Tensor, times: int) -> Tensor:
