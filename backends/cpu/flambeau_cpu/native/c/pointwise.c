@@ -15,7 +15,13 @@
 #define STREAM (i64)(24 << 20) /* bytes from which on a result bypasses the caches */
 #if defined(__SSE2__)
 #include <immintrin.h>
+#define in_order() _mm_sfence() /* what bypassed the caches is there before what is written later */
+#else
+#define in_order() ((void)0)
 #endif
+
+/* Copies for each caller would double the compiler's work. */
+#define ONCE static __attribute__((noinline))
 
 /* How an operand lies where elements are counted along the result's memory. */
 enum {
@@ -159,7 +165,7 @@ static void next_row(const call *c, place *p, i64 only) {
 #define MOVE(type) \
   for (i64 i = 0; i < n; ++i) *(type *)(to + i * to_step) = *(const type *)(from + i * from_step)
 
-static void move(char *to, i64 to_step, const char *from, i64 from_step, i64 n, i64 size) {
+ONCE void move(char *to, i64 to_step, const char *from, i64 from_step, i64 n, i64 size) {
   if (to_step == size && from_step == size) memcpy(to, from, (size_t)(n * size));
   else if (size == 4) MOVE(uint32_t);
   else if (size == 8) MOVE(uint64_t);
@@ -167,7 +173,7 @@ static void move(char *to, i64 to_step, const char *from, i64 from_step, i64 n, 
   else MOVE(uint8_t);
 }
 
-static void splat(char *to, const char *from, i64 n, i64 size) {
+ONCE void splat(char *to, const char *from, i64 n, i64 size) {
 #define FILL(type) \
   { \
     const type value = *(const type *)from; \
@@ -191,7 +197,7 @@ typedef struct {
 static void clear(stage *s) { memset(s->from, 0, sizeof s->from); }
 
 /* n elements of an operand from p on, side by side and as the kernel sees them. */
-static void gather(const call *c, i64 o, const place *start, i64 n, stage *s) {
+ONCE void gather(const call *c, i64 o, const place *start, i64 n, stage *s) {
   const i64 size = c->kernel->size[o], code = c->kernel->code[o], step = c->strides[o][c->nd - 1];
   const i64 left = c->columns - start->column, lies = c->lie[o];
   char *to = code ? (char *)s->half : s->data[o];
@@ -222,7 +228,7 @@ static void gather(const call *c, i64 o, const place *start, i64 n, stage *s) {
   if (code) widen((f32 *)s->data[o], s->half, n, code);
 }
 
-static void scatter(const call *c, const place *start, i64 n, stage *s) {
+ONCE void scatter(const call *c, const place *start, i64 n, stage *s) {
   const i64 size = c->kernel->size[0], code = c->kernel->code[0], step = c->strides[0][c->nd - 1];
   const char *from = code ? (const char *)s->half : s->data[0];
   place p = *start;
@@ -238,7 +244,7 @@ static void scatter(const call *c, const place *start, i64 n, stage *s) {
   }
 }
 
-static void stream(char *to, const char *from, i64 bytes) {
+ONCE void stream(char *to, const char *from, i64 bytes) {
 #if defined(__SSE2__)
   const i64 head = fb_min(bytes, -(intptr_t)to & 63);
   memcpy(to, from, (size_t)head);
@@ -255,7 +261,7 @@ static void stream(char *to, const char *from, i64 bytes) {
   memcpy(to, from, (size_t)bytes);
 }
 
-static void run_block(const call *c, char **places, i64 n, stage *s) {
+ONCE void run_block(const call *c, char **places, i64 n, stage *s) {
   char *out = places[0];
   if (c->streams) places[0] = s->data[0];
   c->kernel->block(places, n, c->numbers);
@@ -263,7 +269,7 @@ static void run_block(const call *c, char **places, i64 n, stage *s) {
 }
 
 /* n elements from p on, of one row unless all that lies in rows lies side by side. */
-static void piece(const call *c, const place *p, i64 n, stage *s) {
+ONCE void piece(const call *c, const place *p, i64 n, stage *s) {
   const fb_kernel *kernel = c->kernel;
   char *places[FB_OPERANDS];
   int is_there = 0;
@@ -305,6 +311,7 @@ static void run_stretch(void *context, i64 i) {
     for (n += p.column; n >= c->columns; n -= c->columns) next_row(c, &p, -1);
     p.column = n;
   }
+  if (c->streams) in_order();
 }
 
 #define TURN(type) \
@@ -315,7 +322,7 @@ static void run_stretch(void *context, i64 i) {
   }
 
 /* A tile of an operand, whose elements lie closer together from row to row than in a row. */
-static void turn(char *to, const char *from, i64 rows, i64 columns, i64 along, i64 across,
+ONCE void turn(char *to, const char *from, i64 rows, i64 columns, i64 along, i64 across,
                  i64 size) {
 #if defined(__SSE2__)
   if (size == 4 && along == 4 && rows % 4 == 0 && columns % 4 == 0) {
@@ -381,6 +388,7 @@ static void run_tile(void *context, i64 i) {
     if (!is_there) scatter(c, &p, n, s);
     for (i64 o = 0; o < kernel->operands; ++o) p.row[o] += c->strides[o][last - 1];
   }
+  if (c->streams) in_order();
 }
 
 /* ---- the choice of tasks -------------------------------------------------------------------- */
