@@ -179,3 +179,11 @@ def test_a_nan_stays_in_its_window(rand):
     where = np.zeros((2, 12, 12), bool)
     where[0, 4:7, 5:8] = True
     assert (np.isnan(y) == where[:, None]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 5, 7, 11), (2, 70, 33), (40, 6, 28, 28), (1, 1, 2, 3, 4)])
+def test_sum_of_channels(rand, shape, dtype):
+    x = rand(*shape).astype(dtype)
+    exact = x.sum((0, *range(2, x.ndim)), dtype=np.float64)
+    close(on_threads(lambda: conv.channel_sum(x)), exact, dtype)

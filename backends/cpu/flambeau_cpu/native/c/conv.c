@@ -36,6 +36,7 @@ MIXES(f64, LOW2, HIGH2)
 #endif
 
 #define T f32
+#define SQUARES /* in single precision, where their rounding is that of other sums */
 #include "conv_tile.h"
 #include "conv_sum.h"
 #include "conv_winograd.h"
@@ -43,13 +44,14 @@ MIXES(f64, LOW2, HIGH2)
 #include "conv_rows.h"
 #include "conv_winograd_weight.h"
 #include "conv_weight.h"
+#include "conv_bias.h"
 #undef T
+#undef SQUARES
 #define T f64
 #include "conv_tile.h"
 #include "conv_sum.h"
-#include "conv_winograd.h"
 #include "conv_run.h"
 #include "conv_rows.h"
-#include "conv_winograd_weight.h"
 #include "conv_weight.h"
+#include "conv_bias.h"
 #undef T

@@ -50,11 +50,13 @@ static int L(run_sum)(L(sum) *s, part *whole) {
   f64 work = 0;
   for (i64 i = 0; i < s->count; ++i) work += L(flat_cost)(s->parts + i, f, lanes);
   const f64 turned = L(image_cost)(whole->a, f, lanes);
-  if (sizeof(T) == 4 && s->vectors == 2 && L(is_square)(whole) &&
+#ifdef SQUARES
+  if (s->vectors == 2 && L(is_square)(whole) &&
       L(square_cost)(whole->a, f, lanes) < fb_smaller(work, turned)) {
     s->parts = whole, s->count = 1;
     return L(run_squares)(s);
   }
+#endif
   if (turned < work) {
     s->parts = whole, s->count = 1, whole->by_images = 1;
     work = turned;

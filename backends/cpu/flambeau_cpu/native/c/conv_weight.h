@@ -239,11 +239,13 @@ i64 L(fb_convolve_weight)(const array *w, const array *g, const array *x, const 
   }
   is_dense &= (s.f.channels == 1 || s.f.wc == row) && s.f.wm == s.f.channels * row;
   const f64 cost = L(divide_weight)(&s);
-  if (sizeof(T) == 4 && L(is_square)(&s.p) && L(square_weight_cost)(s.p.a, &s.f) < cost) {
+#ifdef SQUARES
+  if (L(is_square)(&s.p) && L(square_weight_cost)(s.p.a, &s.f) < cost) {
     const int done = L(run_square_weight)(&s.f, s.p.a, s.x, s.g, s.w);
     free(memory);
     return done;
   }
+#endif
   if (L(row_weight_cost)(s.p.a, &s.f) < cost) {
     const int done = L(run_row_weight)(&s.f, s.p.a, s.x, s.g, s.w);
     free(memory);

@@ -21,7 +21,8 @@ AT: Final = 256
 
 _c: Final = Library("conv", {
     "fb_convolve_f32": "Iaaaaai", "fb_convolve_f64": "Iaaaaai",
-    "fb_convolve_weight_f32": "Iaaaa", "fb_convolve_weight_f64": "Iaaaa"})
+    "fb_convolve_weight_f32": "Iaaaa", "fb_convolve_weight_f64": "Iaaaa",
+    "fb_channel_sum_f32": "aai", "fb_channel_sum_f64": "aai"})
 _WIDE: Final = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
 _HALF: Final = ("float16", "bfloat16")
 
@@ -149,6 +150,20 @@ def convolution_weight_grad(
     function = c.fb_convolve_weight_f64 if _WIDE[grad.dtype] else c.fb_convolve_weight_f32
     result = _output(size, input, input)
     return result if function(result, grad, input, found[1]) else NotImplemented
+
+
+@kernels.fresh_form("channel_sum", at=4096)
+def channel_sum(self: Any) -> Any:
+    """The gradient of a bias, of arrays whose positions are dense."""
+    if self.dtype not in _WIDE or self.ndim < 3 or not self.flags.c_contiguous:
+        return NotImplemented
+    c = _c()
+    if c is None or not self.size:
+        return NotImplemented
+    y = empty(self.shape[1:2], self.dtype)
+    function = c.fb_channel_sum_f64 if _WIDE[self.dtype] else c.fb_channel_sum_f32
+    function(y, self, prod(self.shape[2:]))
+    return y
 
 
 def _in_single(function: Any, operands: tuple[Any, ...], *rest: Any) -> Any:
