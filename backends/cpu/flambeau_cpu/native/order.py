@@ -28,11 +28,6 @@ def memory_axes(x: Any) -> tuple[int, ...] | None:
     return axes if x.transpose(axes).flags.c_contiguous else None
 
 
-def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The permutation that undoes one."""
-    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
-
-
 def is_last(x: Any) -> bool:
     """Whether the channels of (N, C, *) are innermost in memory, as in no row-major array."""
     return not x.flags.c_contiguous and x.ndim > 2 and bool(

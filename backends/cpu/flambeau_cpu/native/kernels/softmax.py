@@ -1,4 +1,4 @@
-"""Softmax and its logarithm, row by row in the cache."""
+"""Softmax and its logarithm, row by row in the cache; results are row-major, as PyTorch's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from flambeau_cpu.memory import empty
 from flambeau_cpu.native.choice import NativeTable
 from flambeau_cpu.native.library import Library
-from flambeau_cpu.native.order import CODES, dense, inverse, memory_axes
+from flambeau_cpu.native.order import CODES, dense
 
 kernels = NativeTable()
 _c = Library("softmax", {"fb_softmax": "Iaaiii", "fb_softmax_backward": "Iaaaiii"})
@@ -22,12 +22,8 @@ def _forward(x: Any, dim: int, is_log: int) -> Any:
         return out
     if x.flags.c_contiguous or not -x.ndim <= dim < x.ndim:
         return NotImplemented
-    axes = memory_axes(x)
-    if axes is None:
-        return _forward(dense(x), dim, is_log)
-    # the result lies in memory as the input does
-    result = _forward(x.transpose(axes), axes.index(dim % x.ndim), is_log)
-    return result.transpose(inverse(axes))
+    c.fb_softmax(out, dense(x), dim, is_log, code)
+    return out
 
 
 def _backward(grad: Any, output: Any, dim: int, is_log: int) -> Any:
@@ -40,12 +36,8 @@ def _backward(grad: Any, output: Any, dim: int, is_log: int) -> Any:
         return out
     if not -output.ndim <= dim < output.ndim:
         return NotImplemented
-    axes = memory_axes(output)
-    if axes is None:
-        return _backward(dense(grad), dense(output), dim, is_log)
-    result = _backward(
-        dense(grad.transpose(axes)), output.transpose(axes), axes.index(dim % output.ndim), is_log)
-    return result.transpose(inverse(axes))
+    c.fb_softmax_backward(out, dense(grad), dense(output), dim, is_log, code)
+    return out
 
 
 @kernels.fresh_form("softmax_along", at=1)
