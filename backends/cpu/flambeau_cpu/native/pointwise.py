@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -252,13 +252,24 @@ def empty_like(shape: tuple[int, ...], dtype: Any, arrays: Sequence[Any]) -> Any
         if x.shape == shape:
             if x.flags.c_contiguous:
                 break
-            strides = x.strides
-            if 0 in [s for s, n in zip(strides, shape, strict=True) if n > 1]:
-                continue
-            axes = sorted(range(x.ndim), key=lambda d: -strides[d])
-            made = empty(tuple([shape[d] for d in axes]), dtype)
-            return made.transpose(sorted(range(x.ndim), key=axes.__getitem__))
+            order = _memory_order(shape, x.strides)
+            if order is not None:
+                sizes, axes = order
+                return empty(sizes, dtype).transpose(axes)
     return empty(shape, dtype)
+
+
+@lru_cache(4096)
+def _memory_order(
+    shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """The sizes of dimensions as they lie in memory, and what brings them back; None if elements
+    share memory."""
+    if any(not s and n > 1 for s, n in zip(strides, shape, strict=True)):
+        return None
+    axes = sorted(range(len(shape)), key=lambda d: -strides[d])
+    back = sorted(range(len(shape)), key=axes.__getitem__)
+    return tuple(shape[d] for d in axes), tuple(back)
 
 
 def register(
