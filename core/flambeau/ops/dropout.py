@@ -354,7 +354,7 @@ def gumbel_softmax(logits: Tensor, tau: float, hard: bool, eps: float, dim: int)
     if not hard:
         return soft
     best = soft.detach().argmax(dim, keepdim=True)
-    one_hot: Tensor = zeros_like(logits).scatter_(dim, best, 1.0)
+    one_hot: Tensor = zeros_like(soft).scatter_(dim, best, 1.0)
     return one_hot - soft.detach() + soft
 
 
