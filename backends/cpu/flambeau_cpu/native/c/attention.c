@@ -105,13 +105,11 @@ static void L(masked)(const job *j, const char *mask, T *scores, i64 q0, i64 cou
   if (!mask) return;
   const i64 step = j->mask->strides[2], next = j->mask->strides[3];
   mask += q0 * step + k0 * next;
-  for (i64 i = 0; i < count; ++i, mask += step)
-    for (i64 key = 0; key < seen; ++key) {
-      T *at = scores + key * PANEL + i;
-      const char *given = mask + key * next;
-      if (j->is_bool) *at = *given ? *at : -INFINITY;
-      else *at += *(const T *)given;
-    }
+  for (i64 key = 0; key < seen; ++key, mask += next, scores += PANEL)
+    if (j->is_bool)
+      for (i64 i = 0; i < count; ++i) scores[i] = mask[i * step] ? scores[i] : -INFINITY;
+    else
+      for (i64 i = 0; i < count; ++i) scores[i] += *(const T *)(mask + i * step);
 }
 
 /* How many of `keys` keys from k0 the queries of a panel look at. */
