@@ -56,6 +56,11 @@ def cython_source(module: str, source: str) -> str:
         text = re.sub(
             rf"(?<![\w.])({'|'.join(names)})(?=\.(?:get|pop|append|setdefault)\(|\[)",
             rf"(<{kind}>\1)", text)
+    # A failed cast is a TypeError, and an op cannot find its family in a frame that is not there.
+    text = text.replace("except AttributeError:", "except (AttributeError, TypeError):")
+    if module.startswith("ops."):
+        family = module.removeprefix("ops.")
+        text = re.sub(r"(?<=[\s(])doc=(?=[\"f(])", f'family="{family}", doc=', text)
     for s in own:
         text = text.replace(f"class {s.name}:", f"cdef class {s.name}:", 1)
     imports = "; ".join(

@@ -23,7 +23,7 @@ def linear(input: Any, weight: Any, bias: Any) -> Any:
     return product(input, weight, RIGHT_TURNED, bias)
 
 
-@kernels.fresh_form("linear_grads", at=64)
+@kernels.fresh_form("linear_grads", at=64, inputs=3)
 def linear_grads(
     g: Any, input: Any, weight: Any, for_input: bool, for_weight: bool, for_bias: bool
 ) -> Any:

@@ -30,7 +30,7 @@ def linear(input: Any, weight: Any, bias: Any) -> Any:
     return y.reshape(*input.shape[:-1], weight.shape[0])
 
 
-@kernels.fresh_form("linear_grads", at=1024)
+@kernels.fresh_form("linear_grads", at=1024, inputs=3)
 def linear_grads(
     g: Any, input: Any, weight: Any, for_input: bool, for_weight: bool, for_bias: bool
 ) -> Any:
