@@ -483,6 +483,13 @@ class Tensor(TensorFields):
 
         return deepcopy(self, memo)
 
+    def __copy__(self) -> Tensor:
+        """Another tensor of the same class over the same storage, without history."""
+        self.storage()
+        result: Tensor = alias_of(self, type(self))
+        result._requires_grad = self._requires_grad
+        return result
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         from flambeau.interop import reduce_tensor
 

@@ -90,3 +90,14 @@ def test_default_type():
         fb.set_default_tensor_type(fb.LongTensor)
     with pytest.raises(TypeError, match="CPU"):
         fb.set_default_tensor_type("flambeau.meta.FloatTensor")
+
+
+def test_a_copy_shares_memory() -> None:
+    import copy
+
+    for x in (fb.ones(2, 3), fb.nn.Parameter(fb.ones(2)), fb.ones(4)[1:]):
+        y = copy.copy(x)
+        assert type(y) is type(x)
+        assert y.requires_grad == x.requires_grad
+        assert y.data_ptr() == x.data_ptr()
+        assert y.shape == x.shape

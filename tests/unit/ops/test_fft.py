@@ -51,3 +51,4 @@ def test_a_device_without_the_kernel_computes_on_the_host_and_counts() -> None:
     assert result.device.type == "bare"
     assert fb.allclose(result.to("cpu"), fb.fft.rfft(x))
     assert fb.fallback.counts() == {("fft_half", "bare"): 1}
+    fb.fallback.reset_counts()
