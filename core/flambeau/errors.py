@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class BackendError(RuntimeError):
     """A backend was asked for something that it does not have."""
@@ -27,7 +29,13 @@ class MissingKernelError(NotImplementedError, BackendError):
 
 
 class UnsupportedDtypeError(TypeError, BackendError):
-    """A device does not hold a dtype, by its own declaration."""
+    """A device does not hold a dtype, by its own declaration.
+
+    Attributes:
+        dtype: the dtype, where the core found out; None where a backend raised this.
+    """
+
+    dtype: Any = None
 
 
 class OutOfMemoryError(RuntimeError):

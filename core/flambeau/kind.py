@@ -74,10 +74,12 @@ def _make(place: Device, what: DType) -> Kind:
             )
     if what not in backend.capabilities(real.index or 0).dtypes:
         held = ", ".join(sorted(d.name for d in backend.capabilities(real.index or 0).dtypes))
-        raise UnsupportedDtypeError(
+        error = UnsupportedDtypeError(
             f"{what!r} is not supported on device {real}; it holds: {held}. "
             "Convert with .to(dtype) before moving the tensor."
         )
+        error.dtype = what
+        raise error
     kind = kinds.get((real, what))
     if kind is None:
         kind = kinds.setdefault((real, what), Kind(real, what, backend))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import Hooks, Node, OutputOf, edge_of
+from flambeau.fields import TensorFields
 
 if TYPE_CHECKING:
     from flambeau.tensor import Tensor
@@ -49,6 +50,8 @@ class _Walk:
     def run(self, roots: Sequence[tuple[Any, Tensor]]) -> list[Tensor | None]:
         nodes = [edge for edge, _ in roots if isinstance(edge, Node)]
         waiting, grads, keep_graph = _count(nodes), self.grads, self.keep_graph
+        own = not self.create_graph  # sums that nobody else sees may be added to in place
+        summed: set[Any] = set()
         for edge, g in roots:
             if edge in waiting:
                 have = grads.get(edge)
@@ -76,10 +79,32 @@ class _Walk:
                 if edge is None:
                     continue
                 g = results[i]
-                left = waiting.get(edge)
-                if left is None:  # a leaf: nodes are all in the table
-                    if g is not None:
-                        self._arrive(edge, g)
+                left = waiting[edge]
+                if isinstance(edge, TensorFields):
+                    have = grads.get(edge)
+                    if left == 1:  # the last one: hooks see the sum, once
+                        if have is not None:
+                            del grads[edge]
+                            if g is None:
+                                g = have
+                            elif own and edge in summed:
+                                g = _add_to(have, _fitting(g, edge))
+                            else:
+                                g = have + _fitting(g, edge)
+                            have = None  # or the leaf would take it for somebody else's
+                        if g is not None:
+                            self._arrive(edge, g)
+                    else:
+                        waiting[edge] = left - 1
+                        if g is None:
+                            pass
+                        elif have is None:
+                            grads[edge] = _fitting(g, edge)
+                        elif own and edge in summed:
+                            _add_to(have, _fitting(g, edge))
+                        else:
+                            grads[edge] = have + _fitting(g, edge)
+                            summed.add(edge)
                     continue
                 if g is not None:
                     if g.__class__ is _Slot:
@@ -112,20 +137,16 @@ class _Walk:
             self.captured[self.captures[node]] = g
         return g if node in on_the_way else None
 
-    def _arrive(self, leaf: Tensor, g: Tensor) -> None:
+    def _arrive(self, leaf: Any, g: Tensor) -> None:
         """Accumulate into a leaf, or capture what would be accumulated."""
-        native, layout = g._native, leaf._layout
-        if g._kind is not leaf._kind or (native.shape if native is not None else g.shape) != (
-            layout.shape if layout is not None else leaf.shape
-        ):
-            g = _fit(g, leaf._kind, leaf.shape)
+        g = _fitting(g, leaf)
         if self.captures is None:
             accumulate(leaf, g, self.create_graph)
         elif leaf in self.captures:
             if isinstance(leaf._extra, Hooks):
                 g = leaf._extra.run_tensor_hooks(g)
             at = self.captures[leaf]
-            before = self.captured[at]
+            before = self.captured[at]  # of another root, which is the leaf itself
             self.captured[at] = g if before is None else before + g
 
     def _useful(self, waiting: dict[Any, int]) -> set[Any]:
@@ -133,6 +154,8 @@ class _Walk:
         assert self.captures is not None
         parents: dict[Any, list[Any]] = {}
         for node in waiting:
+            if isinstance(node, TensorFields):
+                continue
             for edge in node.edges:
                 if edge is not None:
                     parents.setdefault(edge, []).append(node)
@@ -183,7 +206,7 @@ class _Slot:
 
 
 def _count(nodes: list[Any]) -> dict[Any, int]:
-    """For every node that can be reached: how many edges lead to it."""
+    """For every node and leaf that can be reached: how many edges lead to it."""
     waiting: dict[Any, int] = dict.fromkeys(nodes, 0)
     stack = list(waiting)
     while stack:
@@ -193,10 +216,32 @@ def _count(nodes: list[Any]) -> dict[Any, int]:
             seen = waiting.get(edge)
             if seen is not None:
                 waiting[edge] = seen + 1
-            elif isinstance(edge, Node):
+            else:
                 waiting[edge] = 1
-                stack.append(edge)
+                if isinstance(edge, Node):
+                    stack.append(edge)
     return waiting
+
+
+def _add_to(total: Tensor, g: Tensor) -> Tensor:
+    """Add to a sum that only the walk knows: by the kernel itself, without a version to count."""
+    from flambeau.registry import OPS
+
+    kernel = OPS["add"].fast_inplace.get(total._kind)
+    x, y = total._native, g._native
+    if kernel is None or x is None or y is None or kernel(x, x, y) is NotImplemented:
+        total.add_(g)
+    return total
+
+
+def _fitting(g: Tensor, leaf: Any) -> Tensor:
+    """A gradient as a leaf takes it."""
+    native, layout = g._native, leaf._layout
+    if g._kind is not leaf._kind or (native.shape if native is not None else g.shape) != (
+        layout.shape if layout is not None else leaf.shape
+    ):
+        return _fit(g, leaf._kind, leaf.shape)
+    return g
 
 
 def _fit(g: Tensor, kind: Any, shape: Any) -> Tensor:
