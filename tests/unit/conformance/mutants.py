@@ -304,7 +304,8 @@ MUTANTS = [
            {"neg": strides_reversed}),
     Mutant("offset_ignored", "L1/copy/float32/same+gapped/forward", ("L1/*", "L2/*", "L3/*"),
            methods={"native": offset_ignored}),
-    Mutant("out_strides_ignored", "L1/add/float32/same/kernel-gapped", ("L?/add/*",),
+    Mutant("out_strides_ignored", "L1/add/float32/same/kernel-gapped",
+           ("L?/add/*", "L2/*/gradient"),  # which are summed in place
            {"add": out_strides_ignored}, {"add": np.add}),
     Mutant("dtype_dropped", "L1/add/float16/same/forward",
            ("L?/add/float16/*", "L3/linear/float16/*"), {"add": dtype_dropped}),
