@@ -40,6 +40,8 @@ def __getattr__(name: str) -> object:
         globals().update(gradcheck=module.gradcheck, gradgradcheck=module.gradgradcheck)
         function: object = globals()[name]
         return function
+    if name in ("detect_anomaly", "set_detect_anomaly"):
+        return getattr(importlib.import_module("flambeau.autograd.anomaly"), name)
     if name == "functional":
         return importlib.import_module("flambeau.autograd.functional")
     if name == "Variable":

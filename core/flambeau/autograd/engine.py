@@ -51,6 +51,7 @@ class _Walk:
         nodes = [edge for edge, _ in roots if isinstance(edge, Node)]
         waiting, grads, keep_graph = _count(nodes), self.grads, self.keep_graph
         own = not self.create_graph  # sums that nobody else sees may be added to in place
+        is_short = not _Anomaly.enabled()
         summed: set[Any] = set()
         for edge, g in roots:
             if edge in waiting:
@@ -65,7 +66,8 @@ class _Walk:
             edges, g = node.edges, grads.pop(node, None)
             if g is None:
                 results: Any = (None,) * len(edges)
-            elif on_the_way is None and node.hooks is None and node.__class__ is not OutputOf:
+            elif is_short and on_the_way is None and node.hooks is None and (
+                    node.__class__ is not OutputOf):
                 results = node.backward(g)
                 if not keep_graph and node.saved:
                     node.release()
@@ -174,7 +176,8 @@ class _Walk:
             return (None,) * len(node.edges)
         if node.__class__ is OutputOf:
             return (_Slot(node.position, g),)
-        results: tuple[Any, ...] = node.backward(g)
+        results: tuple[Any, ...] = (
+            _Anomaly.backward(node, g) if _Anomaly.enabled() else node.backward(g))
         hooks = node.hooks
         if hooks is not None:
             for hook in tuple(hooks.post.values()):
@@ -194,6 +197,27 @@ class _Walk:
             if changed is not None:
                 g = changed[0] if isinstance(changed, tuple) else changed
         return g
+
+
+class _Anomaly:
+    """Anomaly mode, which is loaded when somebody turns it on."""
+
+    @staticmethod
+    def enabled() -> bool:
+        module = sys.modules.get("flambeau.autograd.anomaly")
+        return module is not None and module.is_enabled()
+
+    @staticmethod
+    def backward(node: Any, g: Any) -> tuple[Any, ...]:
+        from flambeau.autograd import anomaly
+
+        try:
+            results: tuple[Any, ...] = node.backward(g)
+        except Exception:
+            anomaly.tell(node)
+            raise
+        anomaly.check(node, results)
+        return results
 
 
 class _Slot:

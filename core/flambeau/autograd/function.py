@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau.autograd.grad_mode import MODE, no_grad
-from flambeau.autograd.node import FREED, SAVED_OUTPUT, Node, OutputOf, edge_of, save_output
+from flambeau.autograd.node import FREED, SAVED_OUTPUT, Node, OutputOf, Watch, edge_of, save_output
 from flambeau.tensor import Tensor, alias_of
 
 
@@ -29,6 +29,8 @@ class FunctionCtx(Node):
         self.dirty_tensors: tuple[Any, ...] = ()
         self.non_differentiable: tuple[Any, ...] = ()
         self.to_save: tuple[Any, ...] = ()
+        if Watch.note is not None:
+            Watch.note(self)
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors (inputs, outputs or intermediate ones) for ``backward``."""
