@@ -197,6 +197,16 @@ _ELSEWHERE = {
     "autocast": "amp", "GradScaler": "amp", "get_autocast_dtype": "amp.autocast_mode",
     "is_autocast_enabled": "amp.autocast_mode", "set_autocast_dtype": "amp.autocast_mode",
     **dict.fromkeys((
+        "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window",
+    ), "signal.windows"),
+    **dict.fromkeys((
+        "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
+        "get_float32_matmul_precision", "get_num_interop_threads",
+        "is_deterministic_algorithms_warn_only_enabled", "is_warn_always_enabled",
+        "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal",
+        "set_num_interop_threads", "set_warn_always", "use_deterministic_algorithms",
+    ), "settings"),
+    **dict.fromkeys((
         "batch_norm", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "embedding",
         "embedding_bag", "hinge_embedding_loss", "instance_norm", "kl_div",
         "margin_ranking_loss", "poisson_nll_loss", "rrelu_", "triplet_margin_loss",

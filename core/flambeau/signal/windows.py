@@ -162,3 +162,40 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> T
     root = ((1 - at * at) * beta**2).clamp(min=0).sqrt()
     result = fb.special.i0(root) / fb.special.i0(fb.full_like(n[0], beta))
     return result.requires_grad_(grad)  # type: ignore[no-any-return]
+
+
+# ---- the older names, at the top of the package --------------------------------------------------
+def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """``hann``; periodic by default."""
+    return hann(window_length, sym=not periodic, **_without(options))
+
+
+def hamming_window(
+    window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46,
+    **options: Any,
+) -> Tensor:
+    """``alpha - beta cos(2 pi n / steps)``; periodic by default."""
+    return general_cosine(
+        window_length, a=[alpha, beta], sym=not periodic, **_without(options))
+
+
+def blackman_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """``blackman``; periodic by default."""
+    return blackman(window_length, sym=not periodic, **_without(options))
+
+
+def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """``bartlett``; periodic by default."""
+    return bartlett(window_length, sym=not periodic, **_without(options))
+
+
+def kaiser_window(
+    window_length: int, periodic: bool = True, beta: float = 12.0, **options: Any
+) -> Tensor:
+    """``kaiser``; periodic by default."""
+    return kaiser(window_length, beta=beta, sym=not periodic, **_without(options))
+
+
+def _without(options: dict[str, Any]) -> dict[str, Any]:
+    """Options without ``pin_memory``, which means nothing here."""
+    return {k: v for k, v in options.items() if k != "pin_memory"}
