@@ -21,7 +21,7 @@ def cases(config: Config) -> Iterator[Case]:
     """For each primitive and view: one case per dtype, and one for its errors."""
     yield Case("L1/shared_memory", partial(_shared_memory, config))
     for op in all_ops():
-        if op.kind == "composite":
+        if op.kind == "composite" or not _has_kernel(config, op):
             continue
         held = [what for what in dtypes_of(op) if config.holds(what)]
         if op.kind == "view":  # layouts are the core's: one dtype shows that they arrive
@@ -35,6 +35,13 @@ def cases(config: Config) -> Iterator[Case]:
         if op.errors is not None and held:
             run = partial(_errors, config, op, preferred(held))
             yield Case(f"L1/{op.name}/errors", run, op.name)
+
+
+def _has_kernel(config: Config, op: Op) -> bool:
+    """Whether a device must have a kernel for an op, or has one."""
+    table = config.backend.kernels
+    return op.is_required or op.kind == "view" or op.name in table.fresh or (
+        table.out.get(op.name) is not None)
 
 
 def _shared_memory(config: Config, check: Checks) -> None:
