@@ -66,6 +66,7 @@ static void start_workers(void) {
   pthread_attr_t detached;
   pthread_attr_init(&detached);
   pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&detached, 1 << 21); /* tiles stand on the stack; musl gives 128 KiB */
   while (atomic_load(&started) < atomic_load(&limit) - 1) {
     pthread_t thread;
     const int number = atomic_load(&started) + 1;
