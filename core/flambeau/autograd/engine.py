@@ -253,7 +253,9 @@ def _add_to(total: Tensor, g: Tensor) -> Tensor:
 
     kernel = OPS["add"].fast_inplace.get(total._kind)
     x, y = total._native, g._native
-    if kernel is None or x is None or y is None or kernel(x, x, y) is NotImplemented:
+    # what a kernel has just made without dimensions may be a number of the library's, not an array
+    if kernel is None or x is None or y is None or not x.shape or (
+            kernel(x, x, y) is NotImplemented):
         total.add_(g)
     return total
 

@@ -36,3 +36,10 @@ def test_many_contributions_to_a_leaf_leave_what_others_hold_alone() -> None:
     (a,) = fb.autograd.grad((y * y * y).sum(), y, create_graph=True)
     (b,) = fb.autograd.grad(a.sum(), y)
     assert b.tolist() == [6.0] * 3
+
+
+def test_many_contributions_to_a_number() -> None:
+    x = fb.tensor(2.0, requires_grad=True)
+    (x * 2 + x * 3 + x * 4 + x * 5).backward()
+    assert x.grad is not None
+    assert x.grad.item() == 14
