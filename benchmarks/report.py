@@ -89,10 +89,10 @@ def markdown(figures: dict[str, dict[str, Any]], facts: list[str]) -> str:
         "# Benchmarks", "",
         "Side by side with PyTorch (eager) in one run: rounds alternate between the two, medians",
         "are shown, and the ratio is that of the rounds.  **Below 1, flambeau is faster.**  Times",
-        "belong to the machine; ratios travel better, and still depend on it.  Rounds are short, and",
-        "the threads of the library that has just run still wait for work while the other begins:",
-        "cases of well under a millisecond suffer most.  `make bench` runs everything again and writes",
-        "this page.", "",
+        "belong to the machine; ratios travel better, and still depend on it.  Rounds are short,",
+        "and the threads of the library that has just run still wait for work while the other",
+        "begins: cases of well under a millisecond suffer most.  `make bench` runs everything",
+        "again and writes this page.", "",
         *(f"- {line}" for line in facts), "",
         "![ratios of all cases](images/benchmarks.png)", ""]
     for title, part, words in PARTS:
