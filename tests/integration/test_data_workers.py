@@ -165,7 +165,7 @@ def test_memory_does_not_grow():
     loader = forked(Function(200, lambda i: np.zeros(100_000)), batch_size=2)
     for _ in loader:
         most = max(most, mapped())
-    assert 0 < most <= 2 * 5
+    assert 0 < most <= 2 * 6  # of four batches on the way, one in hand, one that makes room for it
     gc.collect()
     assert mapped() <= 1
 

@@ -17,7 +17,8 @@ WHATS = (dtypes.float32, dtypes.int64)
 """What every program uses; the other dtypes are compiled where they run."""
 TOGETHER = 32
 """Kernels that are compiled as one program."""
-OF_VALUES = {"binary_cross_entropy", "masked_select", "probability_loss"}
+OF_VALUES = {
+    "binary_cross_entropy", "det", "eig", "eigvals", "masked_select", "probability_loss"}
 """Ops that fail on memory full of zeros, because they look at values."""
 
 
