@@ -83,7 +83,7 @@ def {op.name}({wrappers._signature(op, out=True)}):
   except Exception:
     pass
 {slow_out}  result = call(OP, {_all(op)})
-  remember(OP, ({"".join(n + ", " for n in names)}), result)
+  if not ACTIVE: remember(OP, ({"".join(n + ", " for n in names)}), result)
   return result
 """
 

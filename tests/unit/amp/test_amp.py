@@ -57,6 +57,14 @@ def test_a_parameter_is_cast_once():
     assert casts[0].keys() & casts[1].keys()
 
 
+def test_a_call_outside_does_not_remember_one_within():
+    x, w = fb.randn(2, 3), fb.randn(5, 3)
+    F.linear.op.fast.clear()
+    with fb.autocast("cpu"):
+        assert F.linear(x, w).dtype == fb.bfloat16
+    assert F.linear(x, w).dtype == fb.float32
+
+
 def test_it_decorates():
     @fb.autocast("cpu")
     def product(a):
