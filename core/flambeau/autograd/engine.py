@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flambeau.autograd.grad_mode import MODE
@@ -247,11 +248,17 @@ def _count(nodes: list[Any]) -> dict[Any, int]:
     return waiting
 
 
-def _add_to(total: Tensor, g: Tensor) -> Tensor:
-    """Add to a sum that only the walk knows: by the kernel itself, without a version to count."""
+@cache
+def _additions() -> dict[Any, Any]:
+    """The kernels that add in place, by kind."""
     from flambeau.registry import OPS
 
-    kernel = OPS["add"].fast_inplace.get(total._kind)
+    return OPS["add"].fast_inplace
+
+
+def _add_to(total: Tensor, g: Tensor) -> Tensor:
+    """Add to a sum that only the walk knows: by the kernel itself, without a version to count."""
+    kernel = _additions().get(total._kind)
     x, y = total._native, g._native
     # what a kernel has just made without dimensions may be a number of the library's, not an array
     if kernel is None or x is None or y is None or not x.shape or (

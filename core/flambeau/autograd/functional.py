@@ -169,7 +169,8 @@ def jacobian(
     return rows if outs_are_tuple else rows[0]
 
 
-def _unit(like: Tensor, at: int) -> Tensor:
+def unit(like: Tensor, at: int) -> Tensor:
+    """Zeros of a tensor's shape, with a one at a place of the flattened tensor."""
     flat = like.new_zeros(like.numel())
     flat[at] = 1
     return flat.reshape(like.shape)  # type: ignore[no-any-return]
@@ -181,7 +182,7 @@ def _by_rows(outs: Any, xs: Any, create_graph: bool, strict: bool) -> list[tuple
     table = []
     for out in outs:
         rows = [
-            _grads((out,), xs, (_unit(out.detach(), i),), create_graph, strict,
+            _grads((out,), xs, (unit(out.detach(), i),), create_graph, strict,
                    "An output of the user-provided function")
             for i in range(out.numel())]
         table.append(tuple(
@@ -197,7 +198,7 @@ def _by_columns(outs: Any, xs: Any, create_graph: bool, strict: bool) -> list[tu
     for j, x in enumerate(xs):
         for i in range(x.numel()):
             vectors = tuple(
-                _unit(other.detach(), i) if other is x else other.new_zeros(other.shape)
+                unit(other.detach(), i) if other is x else other.new_zeros(other.shape)
                 for other in xs)
             for k, part in enumerate(_pushed(outs, xs, vectors, create_graph, strict)):
                 columns[k][j].append(part)

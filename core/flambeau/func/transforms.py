@@ -8,6 +8,7 @@ from typing import Any
 
 from flambeau.autograd import engine
 from flambeau.autograd.functional import jvp as _push
+from flambeau.autograd.functional import unit
 from flambeau.autograd.grad_mode import MODE, enable_grad
 from flambeau.func.tree import check_tensors, leaves, mapped, rebuilt
 from flambeau.tensor import Tensor
@@ -182,12 +183,6 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
 
 
 # ---- whole Jacobians ---------------------------------------------------------------------------
-def _unit(like: Tensor, at: int) -> Tensor:
-    flat = like.new_zeros(like.numel())
-    flat[at] = 1
-    return flat.reshape(like.shape)  # type: ignore[no-any-return]
-
-
 def _stacked(rows: list[Tensor], shape: Sequence[int], like: Tensor, dim: int) -> Any:
     from flambeau.ops.join import stack
 
@@ -225,7 +220,7 @@ def jacrev(
             rows = []
             for i in range(out.numel()):
                 cotangents = [
-                    _unit(out, i) if j == k else o.new_zeros(o.shape) for j, o in enumerate(outs)]
+                    unit(out, i) if j == k else o.new_zeros(o.shape) for j, o in enumerate(outs)]
                 rows.append(leaves(back(rebuilt(outputs, iter(cotangents)))))
             blocks.append(rebuilt(chosen, iter([
                 _stacked([row[j] for row in rows], (*out.shape, *x.shape), x, 0)
@@ -256,7 +251,7 @@ def jacfwd(
         for j, x in enumerate(inputs):
             columns.append([])
             for i in range(x.numel()):
-                along = [_unit(x, i) if m == j else z for m, z in enumerate(zeros)]
+                along = [unit(x, i) if m == j else z for m, z in enumerate(zeros)]
                 moved = jvp(of_chosen, (chosen,), (rebuilt(chosen, iter(along)),),
                             has_aux=has_aux)[1]
                 columns[j].append(leaves(moved))

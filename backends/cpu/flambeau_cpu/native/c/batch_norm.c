@@ -6,6 +6,7 @@
    together in order. */
 #ifndef T
 #include "dense.h"
+#include "each.h"
 #include "lanes.h"
 
 typedef struct {
@@ -72,19 +73,6 @@ void fb_batch_norm_backward(array *dx, array *dw, array *db, array *partial, con
 #else
 #include "moments.h"
 #define V LANES_JOIN(v, T)
-#define LOAD(p, lanes) ((lanes) == W ? L(load)(p) : L(load_part)(p, lanes, 0))
-#define STORE(p, lanes, x) \
-  do { \
-    if ((lanes) == W) L(store)(p, x); \
-    else L(store_part)(p, lanes, x); \
-  } while (0)
-/* The statements for every vector of n elements, `lanes` a constant but for the last one. */
-#define EACH(i, n, ...) \
-  do { \
-    i64 i = 0; \
-    for (; i + W <= (n); i += W) { enum { lanes = VBYTES / sizeof(T) }; __VA_ARGS__ } \
-    if (i < (n)) { const i64 lanes = (n) - i; __VA_ARGS__ } \
-  } while (0)
 
 static inline T L(reciprocal_root)(T var, f64 eps) { return 1 / L(root)(var + (T)eps); }
 
@@ -315,7 +303,4 @@ static void L(backward)(job *j) {
   if (j->out) fb_parallel(L(rows_back_task), j, tasks);
 }
 #undef V
-#undef LOAD
-#undef STORE
-#undef EACH
 #endif

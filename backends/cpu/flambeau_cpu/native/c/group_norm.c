@@ -2,6 +2,7 @@
    gradients for input, weight and bias.  A group of an image is a row of memory. */
 #ifndef T
 #include "dense.h"
+#include "each.h"
 #include "lanes.h"
 
 enum { TASK = 1 << 15 };
@@ -60,19 +61,6 @@ void fb_group_norm_backward(array *dx, array *dw, array *db, array *partial, con
 #else
 #include "moments.h"
 #define V LANES_JOIN(v, T)
-#define LOAD(p, lanes) ((lanes) == W ? L(load)(p) : L(load_part)(p, lanes, 0))
-#define STORE(p, lanes, x) \
-  do { \
-    if ((lanes) == W) L(store)(p, x); \
-    else L(store_part)(p, lanes, x); \
-  } while (0)
-/* The statements for every vector of n elements, `lanes` a constant but for the last one. */
-#define EACH(i, n, ...) \
-  do { \
-    i64 i = 0; \
-    for (; i + W <= (n); i += W) { enum { lanes = VBYTES / sizeof(T) }; __VA_ARGS__ } \
-    if (i < (n)) { const i64 lanes = (n) - i; __VA_ARGS__ } \
-  } while (0)
 
 static void L(forward_task)(void *context, i64 task) {
   const job *j = context;
@@ -141,7 +129,4 @@ static void L(add_images)(const job *j, int line, char *to) {
   });
 }
 #undef V
-#undef LOAD
-#undef STORE
-#undef EACH
 #endif

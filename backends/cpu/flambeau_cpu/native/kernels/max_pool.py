@@ -59,20 +59,26 @@ def moved(x: Any, last: bool) -> Any:
     return np.moveaxis(x, -1, 1) if last else x
 
 
+def _pooled(self: Any, window: tuple[Any, ...], wants_places: bool) -> Any:
+    """The values, and which element of its window each one is, or None for that."""
+    c = library()
+    found = _found(self, self.shape[2:], window)
+    if c is None or found is None:
+        return NotImplemented
+    counts, sizes = found
+    last, shape = is_last(self), (*self.shape[:2], *counts)
+    out = new(shape, self.dtype, last)
+    which = new(shape, _CODE, last) if wants_places else None
+    c.fb_max_pool(out, which, placed(self, last), sizes, *images(shape, last), self.itemsize == 8)
+    return moved(out, last), None if which is None else moved(which, last)
+
+
 @kernels.fresh_form("max_pool_windows", at=1)
 def max_pool_windows(
     self: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Any:
     """The values, and which element of its window each one is."""
-    c = library()
-    found = _found(self, self.shape[2:], (kernel_size, stride, padding, dilation, ceil_mode))
-    if c is None or found is None:
-        return NotImplemented
-    counts, sizes = found
-    last, shape = is_last(self), (*self.shape[:2], *counts)
-    out, which = new(shape, self.dtype, last), new(shape, _CODE, last)
-    c.fb_max_pool(out, which, placed(self, last), sizes, *images(shape, last), self.itemsize == 8)
-    return moved(out, last), moved(which, last)
+    return _pooled(self, (kernel_size, stride, padding, dilation, ceil_mode), True)
 
 
 @kernels.fresh_form("max_pool_values", at=1)
@@ -80,15 +86,8 @@ def max_pool_values(
     self: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Any:
     """The values alone."""
-    c = library()
-    found = _found(self, self.shape[2:], (kernel_size, stride, padding, dilation, ceil_mode))
-    if c is None or found is None:
-        return NotImplemented
-    counts, sizes = found
-    last, shape = is_last(self), (*self.shape[:2], *counts)
-    out = new(shape, self.dtype, last)
-    c.fb_max_pool(out, None, placed(self, last), sizes, *images(shape, last), self.itemsize == 8)
-    return moved(out, last)
+    found = _pooled(self, (kernel_size, stride, padding, dilation, ceil_mode), False)
+    return found if found is NotImplemented else found[0]
 
 
 @kernels.fresh_form("max_pool_scatter", at=1)
