@@ -96,7 +96,9 @@ def main(job: Job, connection: Connection, inherited: Iterable[Connection]) -> N
             are closed, so that the death of the main process closes them everywhere.
     """
     for other in inherited:
-        other.close()
+        # Another thread of the main process may have been closing it at the moment of the fork.
+        with contextlib.suppress(OSError):
+            other.close()
     # Ctrl-C reaches every process of the terminal; the main process decides what stops.  A Python
     # handler, not SIG_IGN: programs that a dataset starts must not inherit deafness.
     signal.signal(signal.SIGINT, lambda *_: None)
