@@ -35,6 +35,7 @@ class device:
             index = int(number)
         if not name.isidentifier():
             raise RuntimeError(f"Invalid device string: '{type}'")
+        name = aliases.get(name, name)
         key = (name, index)
         found = _interned.get(key)
         if found is None:
@@ -72,6 +73,9 @@ class device:
 
 
 _interned: dict[tuple[str, int | None], device] = {}
+
+aliases: dict[str, str] = {}
+"""Names that stand for another device type, by :mod:`flambeau.as_torch`: ``cuda`` for ``opencl``."""
 
 
 class _DefaultDevice(threading.local):

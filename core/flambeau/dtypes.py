@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from flambeau import package_name
+
 
 class dtype:
     """An element type.  There is one instance per type; compare with ``is`` or ``==``."""
@@ -52,7 +54,7 @@ class dtype:
         return _REAL_OF.get(self, self)
 
     def __repr__(self) -> str:
-        return f"flambeau.{self.name}"
+        return f"{package_name.shown}.{self.name}"
 
     def __reduce__(self) -> str:
         return self.name

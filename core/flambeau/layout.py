@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from flambeau import package_name
+
 INTERNED: Final = 1 << 13
 REMEMBERED_VIEWS: Final = 256
 _item: Final = tuple.__getitem__  # of a Size, without its Python method
@@ -54,7 +56,7 @@ class Size(tuple[int, ...]):
         return product(self)
 
     def __repr__(self) -> str:
-        return f"flambeau.Size([{', '.join(map(str, self))}])"
+        return f"{package_name.shown}.Size([{', '.join(map(str, self))}])"
 
     def __getitem__(self, index: Any) -> Any:
         item = tuple.__getitem__(self, index)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from flambeau import package_name
+
 
 class memory_format:
     """The order of dimensions in memory that a tensor is asked to have."""
@@ -14,7 +16,7 @@ class memory_format:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"flambeau.{self.name}"
+        return f"{package_name.shown}.{self.name}"
 
     def __reduce__(self) -> str:
         return self.name

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flambeau import dtypes
+from flambeau import dtypes, package_name
 from flambeau.construct import legacy_tensor
 from flambeau.device import CPU
 from flambeau.device import device as Device
@@ -29,7 +29,7 @@ _BY_NAME: Final = {name: what for what, name in _NAMES.items()}
 def type_name(what: DType, place: Device) -> str:
     """The name of a type, as ``flambeau.FloatTensor`` or ``flambeau.cuda.FloatTensor``."""
     between = "" if place.type == "cpu" else f"{place.type}."
-    return f"flambeau.{between}{_NAMES[what]}"
+    return f"{package_name.shown}.{between}{_NAMES[what]}"
 
 
 def parse_type(name: str) -> tuple[DType, Device]:

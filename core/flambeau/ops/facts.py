@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from flambeau import dtypes
+from flambeau import dtypes, package_name
 from flambeau.device import device
 from flambeau.storage import Storage
 from flambeau.tensor import Tensor
@@ -107,7 +107,7 @@ class layout:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"flambeau.{self.name}"
+        return f"{package_name.shown}.{self.name}"
 
     def __reduce__(self) -> str:
         return self.name

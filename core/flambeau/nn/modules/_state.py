@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from flambeau import package_name
 from flambeau.autograd.grad_mode import no_grad
 from flambeau.hooks import RemovableHandle
 from flambeau.nn.modules._tables import Hook, Tables
@@ -285,7 +286,7 @@ def _load_entry(
 
 
 def _size(t: Tensor) -> str:
-    return f"flambeau.Size({list(t.shape)})"
+    return f"{package_name.shown}.Size({list(t.shape)})"
 
 
 def _put(module: Any, name: str, held: Tensor, given: Tensor, assign: bool) -> None:
