@@ -189,8 +189,8 @@ for _op in _OPS.values():
                     globals().setdefault(f"{_alias}_", _op.inplace_function)
 
 _LAZY = (
-    "amp", "autograd", "backend", "cpu", "data", "fallback", "fft", "func", "linalg", "masked",
-    "nn", "optim", "signal", "special", "testing", "utils", "vision",
+    "amp", "autograd", "backend", "cpu", "data", "distributions", "fallback", "fft", "func",
+    "linalg", "masked", "nn", "optim", "signal", "special", "testing", "utils", "vision",
 )
 
 _ELSEWHERE = {
