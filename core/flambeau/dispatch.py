@@ -428,7 +428,7 @@ def move(t: Tensor, kind: Kind, layout: Layout | None = None) -> Tensor:
     out = empty(there, Layout.of(held.shape, held.strides))
     nbytes = held.numel * t.dtype.itemsize
     if nbytes and source.device.type != "meta" and kind.device.type != "meta":
-        storage, target = t.storage(), out.storage()
+        storage, target = t.storage_(), out.storage_()
         data = source.backend.copy_out(
             storage.buffer, held.offset * t.dtype.itemsize, nbytes, source.device.index or 0
         )
@@ -455,7 +455,7 @@ def call_view(op: Op, t: Any, arguments: tuple[Any, ...]) -> Tensor:
     except (TypeError, AttributeError):
         check_arguments(op, (t, *arguments))
         raise
-    out = from_storage(t._kind, t.storage(), layout)
+    out = from_storage(t._kind, t.storage_(), layout)
     base = t if t._base is None else t._base
     if not base._requires_grad:
         out._base, out._seen = base, out._storage.version  # type: ignore[union-attr]
@@ -510,7 +510,7 @@ def _write_out(op: Op, target: Tensor, result: Tensor) -> None:
     if target.layout_().overlaps_itself():
         raise RuntimeError(OVERLAP)
     raw_copy(target, result)
-    target.storage().version += 1
+    target.storage_().version += 1
 
 
 OVERLAP = (
@@ -534,7 +534,7 @@ def resize_out(op: Op, target: Tensor, result: Tensor) -> None:
 def resize(t: Tensor, shape: Sequence[int]) -> None:
     """Change the shape in place to a row-major one, growing the storage if need be."""
     layout = Layout.of(shape, contiguous_strides(shape), t.storage_offset())
-    storage = t.storage()
+    storage = t.storage_()
     needed = layout.span() * t.dtype.itemsize
     if needed > storage.nbytes:
         grown = Storage.allocate(storage.device, storage.backend, needed)

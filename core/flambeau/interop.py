@@ -52,7 +52,7 @@ def to_numpy(t: Tensor, force: bool = False) -> np.ndarray[Any, Any]:
         raise TypeError(
             f"can't convert {t.device} device type tensor to numpy. Use Tensor.cpu() to copy the "
             "tensor to host memory first.")
-    t.storage()
+    t.storage_()
     array: np.ndarray[Any, Any] = t.native()
     return array.view()
 
@@ -82,7 +82,7 @@ def to_dlpack(t: Tensor, **kwargs: Any) -> Any:
     if t.requires_grad:
         raise BufferError(
             "Can't export tensors that require gradient, use tensor.detach()")
-    t.storage()
+    t.storage_()
     native = t.native()
     if not hasattr(native, "__dlpack__"):
         raise BufferError(f"the backend of {t.device} does not export DLPack")
@@ -125,7 +125,7 @@ def deepcopy(t: Tensor, memo: dict[int, Any]) -> Tensor:
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
             "protocol at the moment. If you were attempting to deepcopy a module, this may be "
             "because of a tensor attribute that is not a leaf: use detach() on it.")
-    storage = t.storage()
+    storage = t.storage_()
     target = memo.get(id(storage))
     if target is None:
         target = Storage.allocate(storage.device, storage.backend, storage.nbytes)
@@ -154,7 +154,7 @@ def reduce_tensor(t: Tensor) -> tuple[Any, ...]:
             "Cannot pickle a tensor that requires grad and is not a leaf; use detach() first.")
     layout = t.layout_()
     state = t.__dict__ or None
-    shared = SharedBytes(t.storage())
+    shared = SharedBytes(t.storage_())
     return (
         rebuild,
         (type(t), shared, t.dtype, tuple(layout.shape), layout.strides, layout.offset,
@@ -196,7 +196,7 @@ class _Loaded:
         self._data, self._where = data, device(where)
         self._storage: Any = None
 
-    def storage(self) -> Any:
+    def storage_(self) -> Any:
         """The storage on the device that it came from."""
         if self._storage is None:
             kind = kind_of(self._where, dtypes.uint8)
@@ -214,7 +214,7 @@ def rebuild(
 ) -> Any:
     """Make a tensor again from what :func:`reduce_tensor` gave."""
     kind = kind_of(where, what)
-    t = from_storage(kind, loaded.storage(), Layout.of(shape, strides, offset))
+    t = from_storage(kind, loaded.storage_(), Layout.of(shape, strides, offset))
     t._requires_grad = requires_grad
     return t if cls is Tensor else t.as_subclass(cls)
 

@@ -86,7 +86,7 @@ class Tensor(TensorFields):
         def __getitem__(self, index: Any) -> Tensor: ...
 
     # ---- memory ----------------------------------------------------------------------------
-    def storage(self) -> Storage:
+    def storage_(self) -> Storage:
         """The storage; made from the native if a fresh kernel returned only that."""
         return self._storage if self._storage is not None else self._derive()
 
@@ -350,7 +350,7 @@ class Tensor(TensorFields):
 
     def detach(self) -> Tensor:
         """The same memory without history; in-place writes are seen, and counted, by both."""
-        self.storage()
+        self.storage_()
         return alias_of(self)
 
     def detach_(self) -> Tensor:
@@ -363,7 +363,7 @@ class Tensor(TensorFields):
     @property
     def data(self) -> Tensor:
         """The same memory without history; writes to it are not counted for autograd."""
-        self.storage()
+        self.storage_()
         result = alias_of(self)
         assert result._storage is not None
         result._storage = result._storage.sharing()
@@ -376,7 +376,7 @@ class Tensor(TensorFields):
         if self._requires_grad and not value._kind.is_differentiable:
             raise RuntimeError("data set to a tensor that requires gradients must be floating")
         version = self._version
-        self._storage, self._layout = value.storage().sharing(), value.layout_()
+        self._storage, self._layout = value.storage_().sharing(), value.layout_()
         self._kind, self._native = value._kind, None
         self._storage.version = version
 
@@ -485,7 +485,7 @@ class Tensor(TensorFields):
 
     def __copy__(self) -> Tensor:
         """Another tensor of the same class over the same storage, without history."""
-        self.storage()
+        self.storage_()
         result: Tensor = alias_of(self, type(self))
         result._requires_grad = self._requires_grad
         return result
@@ -497,7 +497,7 @@ class Tensor(TensorFields):
 
     def as_subclass(self, cls: type[Any]) -> Any:
         """The same tensor, history included, as an instance of a subclass."""
-        self.storage()
+        self.storage_()
         result = alias_of(self, cls)
         result._requires_grad, result._fn, result._base = self._requires_grad, self._fn, self._base
         result._seen = self._seen

@@ -92,7 +92,7 @@ def inner(x: Tensor, before: Sequence[int], sizes: Sequence[int]) -> Tensor:
     lead = layout.ndim - len(sizes)
     for d, (b, n) in enumerate(zip(before, sizes, strict=True)):
         layout = layout.slice(lead + d, b, b + n)
-    return from_storage(x._kind, x.storage(), layout)
+    return from_storage(x._kind, x.storage_(), layout)
 
 
 def windows(x: Tensor, geometry: Geometry, counts: Sequence[int]) -> Tensor:
@@ -106,7 +106,7 @@ def windows(x: Tensor, geometry: Geometry, counts: Sequence[int]) -> Tensor:
         *(s * d for s, d in zip(steps, geometry.dilation, strict=True)),
         *(s * d for s, d in zip(steps, geometry.stride, strict=True)),
     )
-    return from_storage(x._kind, x.storage(), Layout.of(shape, strides, layout.offset))
+    return from_storage(x._kind, x.storage_(), Layout.of(shape, strides, layout.offset))
 
 
 def fold(columns: Tensor, geometry: Geometry, sizes: Sequence[int]) -> Tensor:
@@ -143,4 +143,4 @@ def _fold_first(columns: Tensor, geometry: Geometry, d: int, left: int, size: in
 
 
 def _at(x: Tensor, layout: Layout) -> Tensor:
-    return from_storage(x._kind, x.storage(), layout)
+    return from_storage(x._kind, x.storage_(), layout)

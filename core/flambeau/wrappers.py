@@ -468,7 +468,7 @@ def _inplace(op: Op) -> str:
     if {plain}not ACTIVE and (({a}._plain is None or not {a}._base._requires_grad) and (
         not {a}._requires_grad) or not MODE.enabled):
       kind = {a}._kind
-      kernel, storage = FAST_INPLACE.get(kind), {a}._storage or {a}.storage()
+      kernel, storage = FAST_INPLACE.get(kind), {a}._storage or {a}.storage_()
       if kernel is not None and {a}._layout.is_contiguous:
         y = None
         if isinstance({b}, Tensor):

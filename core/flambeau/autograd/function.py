@@ -98,6 +98,8 @@ class FunctionCtx(Node):
         self.saved = tuple(saved)
         self.versions = tuple(-1 if t is None else t._version for t in saved)
         self.to_save = ()
+        if Watch.keep is not None:
+            Watch.keep(self)
 
     def _history_of(self, t: Tensor) -> Any:
         """The node that an output of this call has."""
@@ -199,7 +201,7 @@ def _wire(
     """Attach the outputs of a call to its node."""
     dirty = {id(t) for t in ctx.dirty_tensors}
     for t in ctx.dirty_tensors:
-        t.storage().version += 1
+        t.storage_().version += 1
         if recorded and t._requires_grad and t._fn is None:
             raise RuntimeError(
                 "a leaf Variable that requires grad is being used in an in-place operation.")

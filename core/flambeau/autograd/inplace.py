@@ -165,7 +165,7 @@ def call_inplace(op: Op, args: tuple[Any, ...]) -> Tensor:
         write(op, t, args)
     finally:
         MODE.enabled = enabled
-    t.storage().version += 1
+    t.storage_().version += 1
     if recorded:
         node = record(op, (before, *args[1:]), (t,))
         rebase(op, t, node)

@@ -275,6 +275,8 @@ def record(op: Op, args: tuple[Any, ...], outs: tuple[Any, ...]) -> OpNode:
     save_into(node, op, args, outs, wanted)
     out = outs[op.differentiable_outputs[0]]
     node.kind, node.shape, node.hooks = out._kind, out.shape, None
+    if Watch.keep is not None:
+        Watch.keep(node)
     return node
 
 
@@ -310,16 +312,21 @@ def save_output(out: Tensor) -> Tensor:
     """An alias of an output that shares its version counter but not its history."""
     from flambeau.tensor import alias_of
 
-    out.storage()  # the counter must exist before it can be shared
+    out.storage_()  # the counter must exist before it can be shared
     alias = alias_of(out)
     alias._extra = SAVED_OUTPUT
     return alias
 
 
 class Watch:
-    """Who wants to see nodes as they are made on the long way: anomaly mode, while it is on."""
+    """Who wants to see nodes on the long way, while they want to."""
 
     note: Callable[[Any], None] | None = None
+    """Told of every new node: anomaly mode."""
+    keep: Callable[[Any], None] | None = None
+    """Packs what a new node has saved: the hooks of saved tensors."""
+    run: Callable[[Any, Any], tuple[Any, ...]] | None = None
+    """Calls ``backward`` of nodes: the profiler."""
 
 
 def attach(op: Op, node: OpNode, outs: tuple[Any, ...]) -> None:

@@ -71,7 +71,7 @@ class Buffer(Tensor, metaclass=_BufferMeta):
 def _subclass(cls: type[T], data: Tensor | None, requires_grad: bool) -> T:
     if data is None:
         data = fb.empty(0)
-    data.storage()  # so that both find the same memory and the same version counter
+    data.storage_()  # so that both find the same memory and the same version counter
     made = alias_of(data, cls)
     if requires_grad:
         made.requires_grad_()
@@ -105,7 +105,7 @@ class UninitializedTensorMixin(Tensor):
             device=self.device if device is None else device,
             dtype=self.dtype if dtype is None else dtype,
         )
-        self._kind, self._storage, self._layout = data._kind, data.storage(), data.layout_()
+        self._kind, self._storage, self._layout = data._kind, data.storage_(), data.layout_()
         self._native = data._native
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
 
@@ -117,7 +117,7 @@ class UninitializedTensorMixin(Tensor):
             "batch to initialize the parameters before calling flambeau functions."
         )
 
-    def storage(self) -> Any:
+    def storage_(self) -> Any:
         """Refused: there is no memory."""
         return self._unusable("an operation that needs its memory")
 

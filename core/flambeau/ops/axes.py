@@ -168,7 +168,7 @@ def _in_place(function: OpFunction, name: str) -> OpFunction:
             attach(op, record(op, (before, *arguments), (self,)), (self,))
         else:
             self._layout, self._native = layout, None
-        self.storage().version += 1
+        self.storage_().version += 1
         return self
 
     change.__name__ = change.__qualname__ = name

@@ -33,7 +33,7 @@ def _real_view(self: Tensor) -> Tensor:
     held = self.layout_()
     layout = Layout.of(
         (*held.shape, 2), (*(2 * s for s in held.strides), 1), 2 * held.offset)
-    return from_storage(kind_of(self.device, self.dtype.to_real()), self.storage(), layout)
+    return from_storage(kind_of(self.device, self.dtype.to_real()), self.storage_(), layout)
 
 
 @composite(
@@ -61,7 +61,7 @@ def view_as_complex(self: Tensor) -> Tensor:
     if held.strides[-1] != 1 or held.offset % 2 or any(s % 2 for s in held.strides[:-1]):
         raise RuntimeError("Tensor must have a last dimension with stride 1 and even strides")
     layout = Layout.of(held.shape[:-1], [s // 2 for s in held.strides[:-1]], held.offset // 2)
-    return from_storage(kind_of(self.device, self.dtype.to_complex()), self.storage(), layout)
+    return from_storage(kind_of(self.device, self.dtype.to_complex()), self.storage_(), layout)
 
 
 @composite("conj(Tensor self) -> Tensor", dtypes="all", out=False, samples=unary(),

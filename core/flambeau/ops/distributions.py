@@ -173,7 +173,7 @@ def _coins(kind: Kind, layout: Layout, p: Any, generator: Any) -> Tensor:
     if not isinstance(p, Tensor):
         return draw_like(kind, layout, _coins_of_chance, generator, "bernoulli_", float(p))
     if p.shape != layout.shape:
-        p = from_storage(p._kind, p.storage(), p.layout_().expand(layout.shape))
+        p = from_storage(p._kind, p.storage_(), p.layout_().expand(layout.shape))
     if kind.device is META:
         return dispatch.empty(kind, layout)
     chances = host_array(p).transpose(layout.order()[::-1])
@@ -323,7 +323,7 @@ def _method(function: Any, name: str, sampler: Sampler) -> Any:
         if named or not simple or not _is_plain(self):
             return general(self, *arguments, generator=generator, **named)  # type: ignore[no-any-return]
         drawn = sampler(source(generator, name), self.shape, self._kind.dtype.name, *arguments)
-        storage = self.storage()
+        storage = self.storage_()
         np.copyto(self.native(), drawn)
         storage.version += 1
         return self

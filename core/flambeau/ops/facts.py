@@ -179,27 +179,27 @@ def _address(storage: Storage) -> int:
 
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The bytes that the tensor lies in."""
-    return UntypedStorage(self.storage())
+    return UntypedStorage(self.storage_())
 
 
 def data_ptr(self: Tensor) -> int:
     """The address of the first element."""
     if not self.numel():
         return 0
-    return _address(self.storage()) + self.storage_offset() * self.itemsize
+    return _address(self.storage_()) + self.storage_offset() * self.itemsize
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both refer to the same memory with the same shape and strides."""
     return (
-        self.storage().buffer is tensor.storage().buffer and self.layout_() == tensor.layout_())
+        self.storage_().buffer is tensor.storage_().buffer and self.layout_() == tensor.layout_())
 
 
 def is_shared(self: Tensor) -> bool:
     """Whether forked processes see each other's writes to the memory."""
     import mmap
 
-    memory: Any = self.storage().buffer
+    memory: Any = self.storage_().buffer
     while isinstance(memory, (np.ndarray, memoryview)):
         memory = memory.base if isinstance(memory, np.ndarray) else memory.obj
     return self.device.type != "cpu" or isinstance(memory, mmap.mmap)
@@ -214,7 +214,7 @@ def share_memory_(self: Tensor) -> Tensor:
     import mmap
     import sys
 
-    storage = self.storage()
+    storage = self.storage_()
     if is_shared(self) or not storage.nbytes:
         return self
     if sys.getrefcount(storage) > 3:  # this tensor, the variable, the argument of getrefcount

@@ -77,7 +77,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     except (AttributeError, TypeError):  # no layout derived yet, or a class that sees every call
         pass
     if cls is int and self.ndim:
-        self.storage()
+        self.storage_()
         if MODE.enabled and self.requires_grad:
             return select(self, 0, index)  # type: ignore[no-any-return]
     view, indices = _select(self, index)
@@ -168,7 +168,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         value = _without_leading_ones(value, view.ndim if not indices else value.ndim)
         if not indices:
             # `x[i] += y` writes through the view and then assigns the view to its own place.
-            if value.storage() is not view.storage() or value.layout_() != view.layout_():
+            if value.storage_() is not view.storage_() or value.layout_() != view.layout_():
                 copy_(view, value)
             return
     elif isinstance(value, (bool, int, float, complex, np.integer, np.bool_)):
@@ -197,7 +197,7 @@ def _put_directly(self: Tensor, index: Any, value: Any) -> bool:
         inputs = (natives[0], checked_number(value, self._kind.dtype))
         done = kernel is not None and kernel(native, native, *inputs) is not NotImplemented
     elif value.__class__ is not Tensor or value._kind is not self._kind or (
-        (MODE.enabled and value.requires_grad) or value.storage() is self.storage()
+        (MODE.enabled and value.requires_grad) or value.storage_() is self.storage_()
     ):
         return False
     else:
@@ -205,7 +205,7 @@ def _put_directly(self: Tensor, index: Any, value: Any) -> bool:
         done = kernel is not None and kernel(
             native, native, natives, value.native(), accumulate=False) is not NotImplemented
     if done:
-        self.storage().version += 1
+        self.storage_().version += 1
     return done
 
 
@@ -260,10 +260,10 @@ def _memo_key(index: Any) -> Any:
 
 
 def _share(self: Tensor, layout: Layout) -> Tensor:
-    view = from_storage(self._kind, self.storage(), layout)
+    view = from_storage(self._kind, self.storage_(), layout)
     base = self if self._base is None else self._base
     if not base._requires_grad:
-        view._base, view._seen = base, self.storage().version
+        view._base, view._seen = base, self.storage_().version
     return view
 
 

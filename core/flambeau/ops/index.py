@@ -110,7 +110,7 @@ def _scatter_rule(name: str) -> Any:
 
 
 def _narrowed(src: Tensor, dim: int, size: int) -> Tensor:
-    return from_storage(src._kind, src.storage(), src.layout_().slice(dim, 0, size))
+    return from_storage(src._kind, src.storage_(), src.layout_().slice(dim, 0, size))
 
 
 def each_once(make: Make, n: int, columns: int | None = None) -> Tensor:

@@ -84,7 +84,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     whole, at = out.layout_(), 0
     for t in kept:
         part = whole.slice(axis, at, at + t.shape[axis])
-        dispatch.raw_copy(from_storage(out._kind, out.storage(), part), t)
+        dispatch.raw_copy(from_storage(out._kind, out.storage_(), part), t)
         at += t.shape[axis]
     return out
 
@@ -255,7 +255,7 @@ def _views(
             held.memo.remember(key, layouts)
     if held.offset:
         layouts = [layout.at(held.offset + layout.offset) for layout in layouts]
-    kind, storage = self._kind, self.storage()
+    kind, storage = self._kind, self.storage_()
     base = self if self._base is None else self._base
     views = [from_storage(kind, storage, layout) for layout in layouts]
     for view in views:

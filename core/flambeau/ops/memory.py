@@ -33,7 +33,7 @@ def _copy_rule(self: Tensor, src: Tensor, non_blocking: bool = False) -> Plan:
     if src._kind.device is not self._kind.device:
         src = dispatch.move(src, kind_of(self._kind.device, self.dtype))
     if src.shape != self.shape:
-        src = from_storage(src._kind, src.storage(), src.layout_().expand(self.shape))
+        src = from_storage(src._kind, src.storage_(), src.layout_().expand(self.shape))
     return Plan((src,), (Result(self.shape, self.dtype),))
 
 
@@ -80,7 +80,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 def _lie_apart(a: Tensor, b: Tensor) -> bool:
     """Whether two tensors have no memory in common, as far as their outer bounds tell."""
-    if a.storage() is not b.storage():
+    if a.storage_() is not b.storage_():
         return True
     x, y = a.layout_(), b.layout_()
     if a._kind.dtype.itemsize != b._kind.dtype.itemsize:
@@ -294,7 +294,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Set every element to a number."""
     if value.__class__ in (float, int, bool) and is_plain_target(self):
         dispatch.fill(self, checked_number(value, self._kind.dtype))
-        self.storage().version += 1
+        self.storage_().version += 1
         return self
     return _fill_recorded(self, value)  # type: ignore[no-any-return]
 
@@ -306,7 +306,7 @@ def zero_(self: Tensor) -> Tensor:
     """Set every element to 0, in place."""
     if is_plain_target(self):
         dispatch.fill(self, number(0, self._kind.dtype))
-        self.storage().version += 1
+        self.storage_().version += 1
         return self
     result: Tensor = self.fill_(0)
     return result
@@ -337,7 +337,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def set_(self: Tensor, source: Tensor) -> Tensor:
     """Make this tensor refer to the storage and shape of another, in place."""
-    self._storage, self._layout = source.storage(), source.layout_()
+    self._storage, self._layout = source.storage_(), source.layout_()
     self._kind, self._native = source._kind, None
     return self
 

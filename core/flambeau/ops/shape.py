@@ -166,7 +166,7 @@ def view_dtype(self: Tensor, dtype: dtypes.dtype) -> Tensor:
         layout = Layout.of(
             (*held.shape[:-1], held.shape[-1] // by), (*(s // by for s in held.strides[:-1]), 1),
             held.offset // by)
-    return from_storage(kind_of(self._kind.device, dtype), self.storage(), layout)
+    return from_storage(kind_of(self._kind.device, dtype), self.storage_(), layout)
 
 
 def view_(self: Tensor, *shape: Any, dtype: Any = None, **named: Any) -> Tensor:
@@ -322,7 +322,7 @@ def _into_zeros(g: Tensor, shape: Sequence[int], place: Any) -> Tensor:
         return as_strided_scatter(
             result, g, layout.shape, layout.strides, layout.offset)
     layout = place(result.layout_())
-    dispatch.raw_copy(from_storage(result._kind, result.storage(), layout), g)
+    dispatch.raw_copy(from_storage(result._kind, result.storage_(), layout), g)
     return result
 
 
@@ -535,7 +535,7 @@ def as_strided(
         RuntimeError: if it would reach outside the storage.
     """
     layout = _as_strided_rule(input.layout_(), size, stride, storage_offset)
-    storage = input.storage()
+    storage = input.storage_()
     if layout.numel and layout.span() * input.itemsize > storage.nbytes:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset "

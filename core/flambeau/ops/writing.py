@@ -48,7 +48,7 @@ def _written(op: Op, args: tuple[Any, ...]) -> bool:
     for other in tensors_of(op, args):
         if other._kind.device is not t._kind.device:
             return False
-        if other is not t and other.storage() is t.storage():  # would be read while written
+        if other is not t and other.storage_() is t.storage_():  # would be read while written
             return False
     check_writable(op, t)
     inputs = natives_of([v for a, v in zip(op.schema.arguments, args, strict=True) if a.is_tensor])
@@ -56,5 +56,5 @@ def _written(op: Op, args: tuple[Any, ...]) -> bool:
         a.name: v for a, v in zip(op.schema.arguments, args, strict=True) if not a.is_tensor}
     if kernel(inputs[0], *inputs, **attributes) is NotImplemented:
         return False
-    t.storage().version += 1
+    t.storage_().version += 1
     return True

@@ -22,7 +22,7 @@ def update(function: Any, lists: Lists, written: Lists, **settings: Any) -> None
     # A write counts as one for autograd; this also gives every tensor an array of its own.
     for tensors in written:
         for t in tensors:
-            (t._storage or t.storage()).version += 1
+            (t._storage or t.storage_()).version += 1
     first = lists[0]
     kind = first[0]._kind
     kernel = kind.backend.kernels.fresh.get(function.op.name)

@@ -251,7 +251,7 @@ def check_native(t: Tensor) -> None:
     Raises:
         ConformanceFailure: otherwise; a fresh kernel may have returned another array.
     """
-    storage, layout, backend = t.storage(), t.layout_(), t._kind.backend
+    storage, layout, backend = t.storage_(), t.layout_(), t._kind.backend
     require(
         layout.span() * t.dtype.itemsize <= storage.nbytes,
         f"the result's layout {layout} needs more than the {storage.nbytes} bytes it has",

@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 
 def storage_array(t: Tensor) -> Array:
     """All elements of a tensor's storage, one-dimensional, on the host."""
-    storage, what = t.storage(), t.dtype
+    storage, what = t.storage_(), t.dtype
     count = storage.nbytes // what.itemsize
     if not count:
         return np.empty(0, what.numpy)
@@ -120,7 +120,7 @@ class Carrier:
     def _new(self, t: Tensor) -> Tensor:
         what = t.dtype if self.retype is None else self.retype(t.dtype)
         kind = kind_of(self.to, what)
-        source = t.storage()
+        source = t.storage_()
         key = (id(source), what)
         if key not in self._storages:
             elements = storage_array(t)

@@ -203,7 +203,7 @@ def test_what_was_computed_does_not_change_with_its_input(device: str) -> None:
 def test_a_result_is_taken_over_without_a_copy() -> None:
     y = flambeau.ones(3, device=EAGER).exp()
     array = y.native().read()
-    assert y.storage().buffer.array is array
+    assert y.storage_().buffer.array is array
     assert y.view(3, 1).view(3).native().read().values.base is array.values.base
 
 
@@ -227,8 +227,8 @@ def test_an_item_is_one_element() -> None:
 def test_results_are_on_the_device_of_their_inputs() -> None:
     x = flambeau.ones(2, device=f"{EAGER}:1")
     y = (x + 1).exp()
-    assert str(y.device) == f"{EAGER}:1" and y.storage().buffer.index == 1
-    assert flambeau.cat([y, y]).storage().buffer.index == 1
+    assert str(y.device) == f"{EAGER}:1" and y.storage_().buffer.index == 1
+    assert flambeau.cat([y, y]).storage_().buffer.index == 1
 
 
 def test_more_memory_than_there_is() -> None:

@@ -39,7 +39,7 @@ def test_a_pattern_keeps_values_and_changes_strides(pattern: str) -> None:
 def test_tensors_that_share_memory_share_it_there() -> None:
     x = make()(4, 4)
     one, two = Carrier(CPU)([x.narrow(0, 0, 2), x.t()])
-    assert one.storage() is two.storage()
+    assert one.storage_() is two.storage_()
 
 
 def test_gradients_are_required_there_as_here() -> None:

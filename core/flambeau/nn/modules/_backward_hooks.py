@@ -46,7 +46,7 @@ def _through_node(
     node.outputs = tuple((t._kind, t.shape) for t in tensors)
     outs = []
     for position, (t, edge) in enumerate(zip(tensors, node.edges, strict=True)):
-        t.storage()
+        t.storage_()
         out = alias_of(t)
         if edge is not None:
             out._fn, out._requires_grad = OutputOf.make(node, position, out), True

@@ -34,7 +34,7 @@ class _Direction:
 
     def along(self, t: Tensor, size: int) -> Array:
         """The direction of the elements of a tensor's storage."""
-        key = id(t.storage())
+        key = id(t.storage_())
         if key not in self.by_storage:
             values = self.random.uniform(-1, 1, size)
             if t.dtype.is_complex:
@@ -78,7 +78,7 @@ def check_derivative(
     analytic = 0.0
     for g, t, source in zip(gradients, inputs, sources, strict=True):
         if g is not None:
-            along = arranged(direction.along(source, t.storage().nbytes // t.dtype.itemsize),
+            along = arranged(direction.along(source, t.storage_().nbytes // t.dtype.itemsize),
                              t.layout_())
             analytic += float((np.conj(to_host(g)) * along).real.sum())
     if drawn and analytic == 0:
