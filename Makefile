@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 OUTPUT := demo-output
 FIND_OPENCL := $(BIN)/python -c 'import flambeau; flambeau.empty(0, device="opencl")'
 
-.PHONY: help demo test test-compiled test-deep lint bench docs clean
+.PHONY: help demo test test-compiled test-deep lint bench generate docs clean
 help:
 	@echo "make demo [DEVICE=cpu]  train a small network on handwritten digits"
 	@echo "make test               the whole test suite"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-deep          the same with many more generated cases"
 	@echo "make lint               style, types, import contracts"
 	@echo "make bench              side by side with torch: writes docs/benchmarks.md"
+	@echo "make generate           write the reference, type stubs and the page on parity anew"
 	@echo "make docs               build the documentation into site/"
 	@echo "make clean              remove what these made"
 
@@ -70,6 +71,9 @@ lint: $(STAMPS)/dev
 bench: $(STAMPS)/torch $(STAMPS)/demo
 	@echo "==> side by side with torch"
 	@$(BIN)/python benchmarks/report.py
+
+generate: $(STAMPS)/dev
+	@$(BIN)/python -m generate
 
 docs: $(STAMPS)/docs
 	@echo "==> documentation"

@@ -1,0 +1,1 @@
+"""Writes what is derived: reference documentation, type stubs, the page on parity."""
