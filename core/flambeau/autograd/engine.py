@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flambeau.autograd.grad_mode import MODE
-from flambeau.autograd.node import Hooks, Node, OutputOf, edge_of
+from flambeau.autograd.node import Hooks, Node, OutputOf, Watch, edge_of
 from flambeau.fields import TensorFields
 
 if TYPE_CHECKING:
@@ -31,12 +31,22 @@ def run(
         captures: edges whose gradients are returned, at the positions given; with it nothing
             is accumulated into leaves and only nodes on the way to a capture run.
     """
-    enabled = MODE.enabled
+    enabled, outer = MODE.enabled, CURRENT.walk
     MODE.enabled = create_graph
+    CURRENT.walk = walk = _Walk(keep_graph, create_graph, captures)
     try:
-        return _Walk(keep_graph, create_graph, captures).run(roots)
+        return walk.run(roots)
     finally:
-        MODE.enabled = enabled
+        MODE.enabled, CURRENT.walk = enabled, outer
+
+
+class _Current(threading.local):
+    """The innermost backward pass of this thread, for hooks that ask what it will compute."""
+
+    walk: _Walk | None = None
+
+
+CURRENT = _Current()
 
 
 class _Walk:
@@ -47,12 +57,21 @@ class _Walk:
         self.captures = captures
         self.captured: list[Tensor | None] = [None] * len(captures or ())
         self.grads: dict[Any, Any] = {}
+        self.waiting: dict[Any, int] = {}
+        self.on_the_way: set[Any] | None = None
+
+    def reaches(self, edge: Any) -> bool:
+        """Whether the gradient that goes to an edge is computed in this pass."""
+        on_the_way = self.on_the_way
+        return edge in self.waiting and (
+            on_the_way is None or edge in on_the_way or edge in (self.captures or ()))
 
     def run(self, roots: Sequence[tuple[Any, Tensor]]) -> list[Tensor | None]:
         nodes = [edge for edge, _ in roots if isinstance(edge, Node)]
-        waiting, grads, keep_graph = _count(nodes), self.grads, self.keep_graph
+        self.waiting = waiting = _count(nodes)
+        grads, keep_graph = self.grads, self.keep_graph
         own = not self.create_graph  # sums that nobody else sees may be added to in place
-        is_short = not _Anomaly.enabled()
+        is_short = not _Anomaly.enabled() and Watch.run is None
         summed: set[Any] = set()
         for edge, g in roots:
             if edge in waiting:
@@ -61,7 +80,8 @@ class _Walk:
             else:
                 self._arrive(edge, g)
         ready = [node for node in dict.fromkeys(nodes) if not waiting[node]]
-        on_the_way = self._useful(waiting) if self.captures is not None else None
+        self.on_the_way = on_the_way = (
+            self._useful(waiting) if self.captures is not None else None)
         while ready:
             node = ready.pop()
             edges, g = node.edges, grads.pop(node, None)
@@ -177,8 +197,9 @@ class _Walk:
             return (None,) * len(node.edges)
         if node.__class__ is OutputOf:
             return (_Slot(node.position, g),)
+        backward = Watch.run or _backward_of
         results: tuple[Any, ...] = (
-            _Anomaly.backward(node, g) if _Anomaly.enabled() else node.backward(g))
+            _Anomaly.backward(node, g) if _Anomaly.enabled() else backward(node, g))
         hooks = node.hooks
         if hooks is not None:
             for hook in tuple(hooks.post.values()):
@@ -198,6 +219,11 @@ class _Walk:
             if changed is not None:
                 g = changed[0] if isinstance(changed, tuple) else changed
         return g
+
+
+def _backward_of(node: Any, g: Any) -> tuple[Any, ...]:
+    results: tuple[Any, ...] = node.backward(g)
+    return results
 
 
 class _Anomaly:
