@@ -429,7 +429,7 @@ class Tensor(TensorFields):
         return text
 
     def __format__(self, spec: str) -> str:
-        if not self.ndim and spec and type(self) is Tensor:
+        if not self.ndim and type(self) is Tensor and self.device.type != "meta":
             return format(self.item(), spec)
         return object.__format__(self, spec)
 

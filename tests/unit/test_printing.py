@@ -133,4 +133,7 @@ def test_options_are_given_back():
 
 def test_format_of_a_scalar():
     assert f"{fb.tensor(1.23456):.2f}" == "1.23"
+    assert f"{fb.tensor(3)} {fb.tensor(1.5)}" == "3 1.5"
+    assert f"{fb.tensor([1])}" == "tensor([1])"
+    assert f"{fb.ones((), device='meta')}" == repr(fb.ones((), device="meta"))
     assert f"{fb.ones(1)}" == "tensor([1.])"
