@@ -86,7 +86,6 @@ from flambeau.ops.dropout import plain_feature_alpha_dropout_ as feature_alpha_d
 from flambeau.ops.einsum import einsum
 from flambeau.ops.factorize import lu
 from flambeau.ops.facts import (
-    UntypedStorage,
     get_device,
     is_complex,
     is_conj,
@@ -190,7 +189,8 @@ for _op in _OPS.values():
 
 _LAZY = (
     "amp", "autograd", "backend", "cpu", "data", "distributions", "fallback", "fft", "func",
-    "linalg", "masked", "nn", "optim", "signal", "special", "testing", "utils", "vision",
+    "linalg", "masked", "nn", "optim", "serialization", "signal", "special", "storages",
+    "testing", "utils", "vision",
 )
 
 _ELSEWHERE = {
@@ -206,6 +206,12 @@ _ELSEWHERE = {
         "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal",
         "set_num_interop_threads", "set_warn_always", "use_deterministic_algorithms",
     ), "settings"),
+    **dict.fromkeys((
+        "BFloat16Storage", "BoolStorage", "ByteStorage", "CharStorage", "ComplexDoubleStorage",
+        "ComplexFloatStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "IntStorage",
+        "LongStorage", "ShortStorage", "Storage", "TypedStorage", "UntypedStorage", "from_file",
+    ), "storages"),
+    "load": "serialization", "save": "serialization",
     **dict.fromkeys((
         "batch_norm", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "embedding",
         "embedding_bag", "hinge_embedding_loss", "instance_norm", "kl_div",

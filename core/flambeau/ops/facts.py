@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from flambeau import dtypes, package_name
-from flambeau.device import device
-from flambeau.storage import Storage
 from flambeau.tensor import Tensor
+
+if TYPE_CHECKING:
+    from flambeau.storages import TypedStorage, UntypedStorage
 
 
 def _is_tensor(name: str, input: Any) -> Tensor:
@@ -99,7 +98,7 @@ def dim_order(self: Tensor) -> tuple[int, ...]:
 
 
 class layout:
-    """How the elements of a tensor are stored; there is only ``strided``."""
+    """How the elements of a tensor are stored."""
 
     __slots__ = ("name",)
 
@@ -114,79 +113,49 @@ class layout:
 
 
 strided: Final = layout("strided")
+sparse_coo: Final = layout("sparse_coo")
+sparse_csr: Final = layout("sparse_csr")
+sparse_csc: Final = layout("sparse_csc")
+sparse_bsr: Final = layout("sparse_bsr")
+sparse_bsc: Final = layout("sparse_bsc")
 
 
 # ---- memory ------------------------------------------------------------------------------------
-class UntypedStorage:
-    """The bytes that a tensor lies in, shared by its views."""
-
-    __slots__ = ("_storage",)
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def nbytes(self) -> int:
-        """Number of bytes."""
-        return self._storage.nbytes
-
-    size = __len__ = nbytes
-
-    def data_ptr(self) -> int:
-        """The address of the first byte."""
-        return _address(self._storage)
-
-    @property
-    def device(self) -> device:
-        """Where the bytes are."""
-        return self._storage.device
-
-    def tolist(self) -> list[int]:
-        """The bytes."""
-        return list(self._bytes())
-
-    def __getitem__(self, index: Any) -> Any:
-        found = self._bytes()[index]
-        return found if isinstance(found, int) else list(found)
-
-    def _bytes(self) -> bytes:
-        s = self._storage
-        return bytes(s.backend.copy_out(s.buffer, 0, s.nbytes, s.device.index or 0))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UntypedStorage) and other._storage.buffer is self._storage.buffer
-
-    def __hash__(self) -> int:
-        return id(self._storage.buffer)
-
-    def __repr__(self) -> str:
-        return f"<UntypedStorage of {self.nbytes()} bytes on {self.device}>"
-
-
-def is_storage(obj: Any) -> bool:
+def is_storage(obj: Any, /) -> bool:
     """Whether an object is the memory of a tensor."""
-    return isinstance(obj, UntypedStorage)
+    from flambeau.storages.conversions import Conversions
 
-
-def _address(storage: Storage) -> int:
-    """The address of a buffer, where it is an array of a library that tells it; else its id."""
-    if not storage.nbytes:
-        return 0
-    if hasattr(storage.buffer, "ctypes"):
-        return int(storage.buffer.ctypes.data)
-    data = getattr(storage.buffer, "data", None)
-    return int(getattr(data, "ptr", id(storage.buffer)))
+    return isinstance(obj, Conversions)
 
 
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The bytes that the tensor lies in."""
-    return UntypedStorage(self.storage_())
+    from flambeau.storages.untyped import UntypedStorage
+
+    return UntypedStorage.over(self.storage_())
+
+
+def storage(self: Tensor) -> TypedStorage:
+    """The memory that the tensor lies in, as elements of its dtype."""
+    from flambeau.storages.typed import TypedStorage
+
+    return TypedStorage.over(self.storage_(), self.dtype)
+
+
+def storage_type(self: Tensor) -> Any:
+    """The class of the tensor's typed storage."""
+    from flambeau.storages.legacy import class_of
+
+    return class_of(self.dtype)
 
 
 def data_ptr(self: Tensor) -> int:
     """The address of the first element."""
     if not self.numel():
         return 0
-    return _address(self.storage_()) + self.storage_offset() * self.itemsize
+    from flambeau.storages.memory import address
+
+    return address(self.storage_()) + self.storage_offset() * self.itemsize
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
@@ -197,12 +166,9 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 def is_shared(self: Tensor) -> bool:
     """Whether forked processes see each other's writes to the memory."""
-    import mmap
+    from flambeau.storages import memory
 
-    memory: Any = self.storage_().buffer
-    while isinstance(memory, (np.ndarray, memoryview)):
-        memory = memory.base if isinstance(memory, np.ndarray) else memory.obj
-    return self.device.type != "cpu" or isinstance(memory, mmap.mmap)
+    return memory.is_shared(self.storage_())
 
 
 def share_memory_(self: Tensor) -> Tensor:
@@ -211,20 +177,19 @@ def share_memory_(self: Tensor) -> Tensor:
     Raises:
         RuntimeError: if other tensors are views of the same memory: they would stay behind.
     """
-    import mmap
     import sys
 
+    from flambeau.storages import memory
+
     storage = self.storage_()
-    if is_shared(self) or not storage.nbytes:
+    if memory.is_shared(storage) or not storage.nbytes:
         return self
     if sys.getrefcount(storage) > 3:  # this tensor, the variable, the argument of getrefcount
         raise RuntimeError(
             "share_memory_(): other tensors are views of this memory. Share it before taking "
             "views of it.")
-    held = storage.backend.copy_out(storage.buffer, 0, storage.nbytes, 0)
-    shared = np.frombuffer(mmap.mmap(-1, storage.nbytes), np.uint8)
-    shared[:] = np.frombuffer(held, np.uint8)
-    storage.buffer, self._native = shared, None
+    memory.share(storage)
+    self._native = None
     return self
 
 
@@ -253,7 +218,7 @@ _FUNCTIONS: Final = (
 )
 for _method in (
     *_FUNCTIONS, data_ptr, dim_order, is_pinned, is_set_to, is_shared, ndimension, pin_memory,
-    share_memory_, untyped_storage,
+    share_memory_, storage, storage_type, untyped_storage,
 ):
     setattr(Tensor, _method.__name__, _method)
 
@@ -263,7 +228,7 @@ def _on(kind: str) -> property:
         lambda self: self.device.type == kind, doc=f"Whether the tensor is on a {kind} device.")
 
 
-setattr(Tensor, "layout", property(lambda self: strided, doc="Always ``strided``."))  # noqa: B010
+setattr(Tensor, "layout", property(lambda self: strided, doc="``strided``; others for sparse ones."))  # noqa: B010
 for _kind in ("cpu", "cuda", "meta", "mps", "xpu"):
     setattr(Tensor, f"is_{_kind}", _on(_kind))
 for _kind in ("sparse", "sparse_csr", "quantized", "nested", "mkldnn"):

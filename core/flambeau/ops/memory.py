@@ -14,6 +14,7 @@ from flambeau.kind import kind_of
 from flambeau.layout import (
     Layout,
     channels_last_order,
+    contiguous_strides,
     strides_in_order,
 )
 from flambeau.memory_format import (
@@ -335,11 +336,61 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
     return to(self, other)
 
 
-def set_(self: Tensor, source: Tensor) -> Tensor:
-    """Make this tensor refer to the storage and shape of another, in place."""
-    self._storage, self._layout = source.storage_(), source.layout_()
-    self._kind, self._native = source._kind, None
+def set_(
+    self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None,
+    stride: Any = (),
+) -> Tensor:
+    """Make this tensor refer to other memory, in place.
+
+    Args:
+        source: a tensor, whose memory, shape and strides are taken; a storage; nothing for an
+            empty tensor.
+        storage_offset: elements to skip in the storage.
+        size: the shape; all that follows in the storage as a vector, if left out.
+        stride: in elements; row-major, if left out.
+
+    Raises:
+        RuntimeError: for another dtype, or if the storage is too small.
+    """
+    if source is None:
+        source, size = self.new_empty(0), (0,)
+    if isinstance(source, Tensor):
+        if source.dtype is not self.dtype:
+            raise RuntimeError(
+                f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}")
+        storage, layout = source.storage_(), source.layout_()
+        if size is not None:
+            layout = _part_of(storage, self.dtype, storage_offset, size, stride)
+    else:
+        held = getattr(source, "dtype", self.dtype)
+        if held is not self.dtype:
+            raise RuntimeError(
+                f"Expected a Storage of type {self.dtype} or an UntypedStorage, but got type "
+                f"{held} for argument 1 'storage'")
+        storage = source._storage
+        if size is None:
+            size = (max(0, storage.nbytes // self.itemsize - storage_offset),)
+        layout = _part_of(storage, self.dtype, storage_offset, size, stride)
+    self._storage, self._layout, self._native = storage, layout, None
+    self._kind = kind_of(storage.device, self.dtype)
     return self
+
+
+def _part_of(storage: Any, what: dtypes.dtype, offset: int, size: Any, stride: Any) -> Layout:
+    """The layout of a part of a storage, which grows if it is too small, as PyTorch's does."""
+    shape = (size,) if isinstance(size, int) else tuple(size)
+    strides = tuple(stride) or contiguous_strides(shape)
+    if len(strides) != len(shape) or offset < 0 or any(n < 0 for n in (*shape, *strides)):
+        raise RuntimeError(
+            f"set_(): storage_offset {offset}, size {list(shape)} and stride {list(strides)} "
+            "must be non-negative and of one length")
+    layout = Layout.of(shape, strides, offset)
+    needed = layout.span() * what.itemsize if layout.numel else 0
+    if needed > storage.nbytes:
+        from flambeau.storages.memory import resize
+
+        resize(storage, needed)
+    return layout
 
 
 def _conversion(what: dtypes.dtype) -> Any:
