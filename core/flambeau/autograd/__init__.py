@@ -42,8 +42,8 @@ def __getattr__(name: str) -> object:
         return function
     if name in ("detect_anomaly", "set_detect_anomaly"):
         return getattr(importlib.import_module("flambeau.autograd.anomaly"), name)
-    if name == "functional":
-        return importlib.import_module("flambeau.autograd.functional")
+    if name in ("functional", "graph", "profiler"):
+        return importlib.import_module(f"flambeau.autograd.{name}")
     if name == "Variable":
         return importlib.import_module("flambeau.tensor").Tensor
     raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")

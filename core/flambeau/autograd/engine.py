@@ -9,7 +9,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flambeau.autograd.grad_mode import MODE
-from flambeau.autograd.node import Hooks, Node, OutputOf, Watch, edge_of
+from flambeau.autograd.node import (
+    AccumulateGrad,
+    Hooks,
+    Node,
+    OutputOf,
+    Watch,
+    edge_of,
+)
 from flambeau.fields import TensorFields
 
 if TYPE_CHECKING:
@@ -320,10 +327,10 @@ def _fit(g: Tensor, kind: Any, shape: Any) -> Tensor:
         ) from error
 
 
-def accumulate(leaf: Tensor, g: Tensor, create_graph: bool) -> None:
-    """Add a gradient to a leaf's ``.grad``, after the leaf's hooks."""
+def accumulate(leaf: Tensor, g: Tensor, create_graph: bool, is_hooked: bool = True) -> None:
+    """Add a gradient to a leaf's ``.grad``, after the leaf's hooks if they have not run yet."""
     hooks = leaf._extra if isinstance(leaf._extra, Hooks) else None
-    if hooks is not None and hooks.tensor:
+    if hooks is not None and hooks.tensor and is_hooked:
         g = hooks.run_tensor_hooks(g)
     have = leaf._grad
     if have is None:
@@ -424,10 +431,11 @@ def backward(
     leaves = _as_tuple(inputs)
     if not leaves:
         raise RuntimeError("'inputs' argument to 'backward()' cannot be empty.")
-    captures = {edge_of(t): i for i, t in enumerate(leaves)}
+    captures = {_edge(t): i for i, t in enumerate(leaves)}
     for leaf, g in zip(leaves, run(roots, keep, create_graph, captures), strict=True):
         if g is not None:
-            accumulate(leaf, g, create_graph)
+            leaf = leaf if isinstance(leaf, TensorFields) else _edge(leaf)
+            accumulate(leaf, g, create_graph, is_hooked=False)  # the walk has run its hooks
 
 
 def grad(
@@ -455,7 +463,7 @@ def grad(
     captures: dict[Any, int] = {}
     slots: list[int] = []
     for t in ins:
-        edge = edge_of(t)
+        edge = _edge(t)
         if edge is None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         slots.append(captures.setdefault(edge, len(captures)))
@@ -471,13 +479,29 @@ def grad(
                 "Set allow_unused=True if this is the desired behavior."
             )
         if g is None and materialize_grads:
-            g = t.detach() * 0
+            g = t.detach() * 0 if isinstance(t, TensorFields) else _full_like(_edge(t), 0)
         results.append(g)
     return tuple(results)
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    several = isinstance(value, (list, tuple)) and not hasattr(value, "output_nr")
+    return tuple(value) if several else (value,)
+
+
+def _edge(t: Any) -> Any:
+    """Where the gradient of a tensor, or of a ``GradientEdge`` in its place, goes."""
+    if isinstance(t, TensorFields):
+        return edge_of(t)  # type: ignore[arg-type]
+    if isinstance(t.node, AccumulateGrad):
+        return t.node.variable
+    return t.ownership_token or t.node
+
+
+def _full_like(edge: Any, value: int) -> Any:
+    from flambeau.dispatch import full
+
+    return full(edge._kind if isinstance(edge, TensorFields) else edge.kind, edge.shape, value)
 
 
 def _roots(outs: tuple[Any, ...], given: tuple[Any, ...] | None) -> list[tuple[Any, Any]]:
@@ -485,12 +509,14 @@ def _roots(outs: tuple[Any, ...], given: tuple[Any, ...] | None) -> list[tuple[A
         raise RuntimeError(f"got {len(outs)} tensors and {len(given)} gradients")
     roots = []
     for i, out in enumerate(outs):
-        edge = edge_of(out)
+        edge = _edge(out)
         if edge is None:
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn"
             )
         g = given[i] if given is not None else None
+        if not isinstance(out, TensorFields):  # a GradientEdge: the sizes are its node's
+            out = _full_like(edge, 1)
         if g is None:
             if out.numel() != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")

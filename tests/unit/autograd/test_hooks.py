@@ -43,3 +43,11 @@ def test_many_contributions_to_a_number() -> None:
     (x * 2 + x * 3 + x * 4 + x * 5).backward()
     assert x.grad is not None
     assert x.grad.item() == 14
+
+
+def test_hooks_run_once_when_inputs_are_named():
+    x, calls = fb.ones(2, requires_grad=True), []
+    x.register_hook(lambda g: calls.append("gradient") or g * 2)
+    x.register_post_accumulate_grad_hook(lambda t: calls.append("accumulated"))
+    (x * 3).sum().backward(inputs=[x])
+    assert calls == ["gradient", "accumulated"] and x.grad.tolist() == [6.0, 6.0]
