@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from generate import reference
+from generate import reference, stubs
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -12,6 +12,8 @@ REFERENCE = ROOT / "docs" / "reference"
 
 def main() -> None:
     """Write all that differs; remove pages of families that are no more."""
+    for path, text in stubs.stubs().items():
+        write(path, text)
     texts = reference.pages()
     REFERENCE.mkdir(exist_ok=True)
     for old in REFERENCE.glob("*.md"):

@@ -107,7 +107,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         raise BufferError(
             f"from_dlpack(): device type {number} is not the CPU; copy the array to the host first")
     result = from_numpy(np.from_dlpack(ext_tensor))
-    return result.to(device=device, copy=bool(copy))  # type: ignore[no-any-return]
+    return result.to(device=device, copy=bool(copy))
 
 
 # ---- copy and pickle ---------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def _whole(input: Tensor, dtype: DType | None) -> DType:
 
 def _floating(input: Tensor, dtype: DType | None) -> Tensor:
     if dtype is not None:
-        return input.to(dtype)  # type: ignore[no-any-return]
+        return input.to(dtype)
     return input if input.dtype.category >= 2 else input.float()
 
 
@@ -88,7 +88,7 @@ def prod(
         result = fb.prod(result, d, keepdim=True)
     if keepdim or not input.ndim:
         return result
-    return result.squeeze(tuple(dims))  # type: ignore[no-any-return]
+    return result.squeeze(tuple(dims))
 
 
 def cumsum(
@@ -214,7 +214,7 @@ def _variance(
     square = away * away.conj() if x.dtype.is_complex else away * away
     total = sum(square, dim, keepdim=keepdim, mask=mask)
     count = _count(x, dim, keepdim, mask).to(x.dtype.to_real())
-    return total / (count - less).clamp(min=0)  # type: ignore[no-any-return]
+    return total / (count - less).clamp(min=0)
 
 
 def var(
@@ -233,7 +233,7 @@ def std(
 ) -> Tensor:
     """The standard deviation of the elements that are kept."""
     found = _variance(input, dim, unbiased, correction, bool(keepdim), dtype, mask)
-    return found.sqrt()  # type: ignore[no-any-return]
+    return found.sqrt()
 
 
 def logsumexp(
@@ -273,7 +273,7 @@ def normalize(
     """Elements divided by the norm of those that are kept (at least ``eps``); else 0."""
     x = input if dtype is None else input.to(dtype)
     size = norm(x, ord, dim, keepdim=True, mask=mask)
-    return _filled(x, mask, 0) / size.clamp(min=eps)  # type: ignore[no-any-return]
+    return _filled(x, mask, 0) / size.clamp(min=eps)
 
 
 def logaddexp(

@@ -173,7 +173,7 @@ class autocast(DispatchMode):
             return t
         keeps = self._caches and t.requires_grad and t.is_leaf and target.itemsize == 2
         if not keeps:
-            return t.to(target)  # type: ignore[no-any-return]
+            return t.to(target)
         held = _state.casts.get((id(t), target))
         if held is None or held[0] is not t:
             held = _state.casts[id(t), target] = (t, t.to(target))

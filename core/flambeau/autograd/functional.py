@@ -173,7 +173,7 @@ def unit(like: Tensor, at: int) -> Tensor:
     """Zeros of a tensor's shape, with a one at a place of the flattened tensor."""
     flat = like.new_zeros(like.numel())
     flat[at] = 1
-    return flat.reshape(like.shape)  # type: ignore[no-any-return]
+    return flat.reshape(like.shape)
 
 
 def _by_rows(outs: Any, xs: Any, create_graph: bool, strict: bool) -> list[tuple[Tensor, ...]]:

@@ -62,7 +62,7 @@ class save_on_cpu(saved_tensors_hooks):
 
         def unpack(packed: tuple[Any, Tensor]) -> Tensor:
             device, t = packed
-            return t.to(device, non_blocking=pin_memory)  # type: ignore[no-any-return]
+            return t.to(device, non_blocking=pin_memory)
 
         super().__init__(pack, unpack)
 

@@ -20,7 +20,7 @@ Argnums = int | tuple[int, ...]
 def _tracked(x: Tensor) -> Tensor:
     """An alias to differentiate by, connected to the tensor if an outer transform tracks that."""
     if x.requires_grad and MODE.enabled:
-        return x.view_as(x)  # type: ignore[no-any-return]
+        return x.view_as(x)
     return x.detach().requires_grad_()
 
 

@@ -182,7 +182,7 @@ def _repeated(t: Tensor, times: int) -> Tensor:
         return t
     shape = (*t.shape[:-3], t.shape[-3], times, *t.shape[-2:])
     wider: Tensor = t.unsqueeze(-3).expand(shape)
-    return wider.reshape((*t.shape[:-3], -1, *t.shape[-2:]))  # type: ignore[no-any-return]
+    return wider.reshape((*t.shape[:-3], -1, *t.shape[-2:]))
 
 
 def _grouped(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:

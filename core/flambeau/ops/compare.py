@@ -159,7 +159,7 @@ def _where_method(self: Tensor, condition: Tensor, other: Any) -> Any:
     return where(condition, self, other)
 
 
-Tensor.where = _where_method  # type: ignore[attr-defined]
+setattr(Tensor, "where", _where_method)  # noqa: B010
 
 
 # ---- bits --------------------------------------------------------------------------------------

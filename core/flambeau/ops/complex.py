@@ -132,8 +132,8 @@ def complex(real: Tensor, imag: Tensor) -> Tensor:
     return result
 
 
-Tensor.real = property(real)  # type: ignore[attr-defined]
-Tensor.imag = property(imag)  # type: ignore[attr-defined]
+setattr(Tensor, "real", property(real))  # noqa: B010
+setattr(Tensor, "imag", property(imag))  # noqa: B010
 
 
 def _angle_grad(g: Tensor, self: Tensor) -> Any:

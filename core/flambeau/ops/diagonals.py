@@ -155,7 +155,7 @@ def _indices(
         raise RuntimeError(f"\"{name}\" not implemented for '{kind.dtype.name}'")
     found = (np.tril_indices if name == "tril_indices" else np.triu_indices)(row, offset, col)
     made = from_numpy(np.stack(found).astype(kind.dtype.numpy))
-    return made.to(kind.device)  # type: ignore[no-any-return]
+    return made.to(kind.device)
 
 
 def tril_indices(

@@ -272,7 +272,7 @@ def normal_of(mean: Any, std: Any, generator: Any) -> Tensor:
         raise RuntimeError("normal expects all elements of std >= 0.0")
     shape = broadcast_shapes(mean.shape, std.shape) if isinstance(mean, Tensor) else std.shape
     unit = draw(kind, shape, rng.normal, generator, "normal")
-    return unit.mul_(std).add_(mean)  # type: ignore[no-any-return]  # two roundings, as PyTorch
+    return unit.mul_(std).add_(mean)  # two roundings, as PyTorch
 
 
 def normal(

@@ -158,4 +158,4 @@ def _greatest(rows: Tensor, bag: Tensor, count: int, used: Tensor | None) -> Ten
     at = expand(bag.unsqueeze(1), rows.shape)
     zeros = rows.new_zeros((count + 1, rows.shape[1]))
     best: Tensor = scatter_reduce(zeros, 0, at, rows, "amax", include_self=False)
-    return best.narrow(0, 0, count)  # type: ignore[no-any-return]
+    return best.narrow(0, 0, count)

@@ -391,7 +391,7 @@ def lu(
     return tuple(out)
 
 
-Tensor.lu = lu  # type: ignore[attr-defined]
+setattr(Tensor, "lu", lu)  # noqa: B010
 
 
 # ---- QR ----------------------------------------------------------------------------------------

@@ -120,8 +120,8 @@ def _polygamma_inplace(self: Tensor, n: int) -> Any:
     return self.copy_(polygamma(n, self))
 
 
-Tensor.polygamma = _polygamma_method  # type: ignore[attr-defined]
-Tensor.polygamma_ = _polygamma_inplace  # type: ignore[attr-defined]
+setattr(Tensor, "polygamma", _polygamma_method)  # noqa: B010
+setattr(Tensor, "polygamma_", _polygamma_inplace)  # noqa: B010
 
 
 def _many_samples(make: Make) -> Iterator[Sample]:

@@ -158,7 +158,7 @@ def combinations(self: Tensor, r: int = 2, with_replacement: bool = False) -> Te
     if r < 0:
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
-        return self.new_empty(0)  # type: ignore[no-any-return]
+        return self.new_empty(0)
     choose = itertools.combinations_with_replacement if with_replacement else (
         itertools.combinations)
     chosen = list(choose(range(self.shape[0]), r))

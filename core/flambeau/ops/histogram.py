@@ -139,4 +139,4 @@ def _each(n: int) -> Any:
     return builtins.range(n)
 
 
-Tensor.histogram = histogram  # type: ignore[attr-defined]
+setattr(Tensor, "histogram", histogram)  # noqa: B010

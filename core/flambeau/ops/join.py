@@ -60,7 +60,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     what = dtypes.result_type([(t.dtype, t.ndim, None) for t in tensors])
     kept = [t for t in tensors if not _is_skipped(t)]
     if not kept:
-        return tensors[0].to(what).clone()  # type: ignore[no-any-return]
+        return tensors[0].to(what).clone()
     first = kept[0]
     if not first.ndim:
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")

@@ -126,7 +126,7 @@ def _rmatmul(self: Tensor, other: Tensor) -> Any:
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
-Tensor.__rmatmul__ = _rmatmul  # type: ignore[attr-defined]
+setattr(Tensor, "__rmatmul__", _rmatmul)  # noqa: B010
 
 
 def check_ndim(name: str, *pairs: tuple[str, Tensor, int]) -> None:

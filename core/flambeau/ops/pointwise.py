@@ -28,7 +28,7 @@ def to_floating(x: Tensor) -> Tensor:
     """Integers and booleans as the default floating type, other tensors as they are."""
     if x._kind.dtype.category >= 2:
         return x
-    return x.to(dtypes.get_default_dtype())  # type: ignore[no-any-return]
+    return x.to(dtypes.get_default_dtype())
 
 
 def floating_type(*operands: Any) -> dtypes.dtype:
@@ -435,7 +435,9 @@ def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
     return _div_in_place(self, other, rounding_mode=rounding_mode)  # type: ignore[no-any-return]
 
 
-div.op.inplace_function = Tensor.div_ = Tensor.divide_ = div_  # type: ignore[attr-defined]
+div.op.inplace_function = div_  # type: ignore[attr-defined]
+for _name in ("div_", "divide_"):
+    setattr(Tensor, _name, div_)
 
 
 @composite(

@@ -102,7 +102,7 @@ def float_power_(self: Tensor, exponent: Any) -> Any:
     return self.pow_(exponent)
 
 
-Tensor.float_power_ = float_power_  # type: ignore[attr-defined]
+setattr(Tensor, "float_power_", float_power_)  # noqa: B010
 
 
 def _hypot_errors(make: Make) -> Iterator[ErrorSample]:

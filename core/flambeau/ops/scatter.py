@@ -198,7 +198,7 @@ def scatter_reduce(
             f"scatter_reduce(): reduce argument must be either sum, prod, mean, amax or amin, "
             f"got {reduce}.")
     if not index.numel():
-        return self.clone()  # type: ignore[no-any-return]
+        return self.clone()
     if not self.ndim:
         result = scatter_reduce(
             self.reshape(1), 0, index.reshape(-1), src.reshape(-1), reduce,
@@ -256,4 +256,4 @@ def _by_sorting(
         inner = where(ends, keys, 0)
         values = combine(values, gather(start, dim, inner))
     written: Tensor = scatter_elements(start, dim, places, values)
-    return written.narrow(dim, 0, size)  # type: ignore[no-any-return]
+    return written.narrow(dim, 0, size)

@@ -165,5 +165,5 @@ def _added(stretches: Tensor, hop: int) -> Any:
     return folded.reshape(batch, total)
 
 
-Tensor.stft = stft  # type: ignore[attr-defined]
-Tensor.istft = istft  # type: ignore[attr-defined]
+setattr(Tensor, "stft", stft)  # noqa: B010
+setattr(Tensor, "istft", istft)  # noqa: B010

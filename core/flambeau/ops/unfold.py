@@ -142,4 +142,4 @@ def fold(
                 blocks[:, :, i, j])
     image = whole.narrow(2, around[0], size[0]).narrow(3, around[1], size[1])
     image = image.contiguous()
-    return image if input.ndim == 3 else image.squeeze(0)  # type: ignore[no-any-return]
+    return image if input.ndim == 3 else image.squeeze(0)

@@ -161,7 +161,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> T
     at = n * (2 / max(steps, 1)) - 1
     root = ((1 - at * at) * beta**2).clamp(min=0).sqrt()
     result = fb.special.i0(root) / fb.special.i0(fb.full_like(n[0], beta))
-    return result.requires_grad_(grad)  # type: ignore[no-any-return]
+    return result.requires_grad_(grad)
 
 
 # ---- the older names, at the top of the package --------------------------------------------------

@@ -117,7 +117,7 @@ def _project(
     """Queries, keys and values by as few products as the inputs allow."""
     embed = query.shape[-1]
     if key is value and query is key:
-        return registered.linear(query, weight, bias).chunk(3, -1)  # type: ignore[no-any-return]
+        return registered.linear(query, weight, bias).chunk(3, -1)  # type: ignore[return-value]
     if key is value:
         w_q, w_kv = weight.split([embed, 2 * embed])
         b_q, b_kv = (None, None) if bias is None else bias.split([embed, 2 * embed])
@@ -132,7 +132,7 @@ def _project(
 
 def _heads(t: Tensor, count: int, head: int) -> Tensor:
     """(L, N, E) to (N * heads, L, head size)."""
-    return t.reshape(t.shape[0], count, head).transpose(0, 1)  # type: ignore[no-any-return]
+    return t.reshape(t.shape[0], count, head).transpose(0, 1)
 
 
 def _static(name: str, given: Tensor, count: int, head: int) -> Tensor:
@@ -168,7 +168,7 @@ def _attend_fused(
         mask = mask.unsqueeze(0) if mask.shape[0] == 1 else mask.reshape(
             batch, -1, mask.shape[1], k.shape[2])
     out = registered.scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
-    return out.permute(2, 0, 1, 3).reshape(length, batch, count // batch * head)  # type: ignore[no-any-return]
+    return out.permute(2, 0, 1, 3).reshape(length, batch, count // batch * head)
 
 
 # ---- masks -------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def _merged(masks: _Masks, batch: int, num_heads: int, sources: int) -> Tensor |
             f"{tuple(padding.shape)}")
     padding = padding.view(batch, 1, 1, sources).expand(-1, num_heads, -1, -1)
     padding = padding.reshape(batch * num_heads, 1, sources)
-    return masks.pairs + padding if masks.pairs is not None else padding  # type: ignore[no-any-return]
+    return masks.pairs + padding if masks.pairs is not None else padding
 
 
 def _canonical_mask(

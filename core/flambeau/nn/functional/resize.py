@@ -40,4 +40,4 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
     """Convolution of sequences with time first: (T, N, C) by weights (size, C, C_out)."""
     out = registered.conv1d(
         input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)
-    return out.permute(2, 0, 1)  # type: ignore[no-any-return]
+    return out.permute(2, 0, 1)

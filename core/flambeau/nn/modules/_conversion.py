@@ -55,7 +55,7 @@ class Conversion(Tables):
         def convert(t: Tensor) -> Tensor:
             new = what if t.dtype.is_floating_point or t.dtype.is_complex else None
             ordered = memory_format is not None and not is_lazy(t) and t.dim() in (4, 5)
-            return t.to(  # type: ignore[no-any-return]
+            return t.to(
                 device=where, dtype=new, memory_format=memory_format if ordered else None)
 
         return self._apply(convert)

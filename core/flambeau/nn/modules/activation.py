@@ -238,7 +238,7 @@ class Sigmoid(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Elementwise; any shape."""
-        return fb.sigmoid(input)  # type: ignore[no-any-return]
+        return fb.sigmoid(input)
 
 
 class Tanh(Module):
@@ -246,7 +246,7 @@ class Tanh(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Elementwise; any shape."""
-        return fb.tanh(input)  # type: ignore[no-any-return]
+        return fb.tanh(input)
 
 
 class LogSigmoid(Module):

@@ -97,7 +97,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         for i, project in enumerate(self.tail):
             of_cluster = head[:, self.shortlist_size + i].unsqueeze(1)
             parts.append(F.log_softmax(project(input), dim=1) + of_cluster)
-        return fb.cat(parts, 1)  # type: ignore[no-any-return]
+        return fb.cat(parts, 1)
 
     def predict(self, input: Tensor) -> Tensor:
         """The most probable class: (N, in_features) to (N)."""

@@ -20,7 +20,7 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape with these dimensions."""
-        return input.flatten(self.start_dim, self.end_dim)  # type: ignore[no-any-return]
+        return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """The dimensions."""
@@ -37,7 +37,7 @@ class Unflatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape in which ``dim`` is the product of the sizes."""
-        return input.unflatten(self.dim, self.unflattened_size)  # type: ignore[no-any-return]
+        return input.unflatten(self.dim, self.unflattened_size)
 
     def extra_repr(self) -> str:
         """The dimension and its sizes."""

@@ -40,7 +40,7 @@ class _InstanceNorm(_NormBase):
         self._check_input_dim(input)
         self._check_channels(input)
         if input.dim() == self._dims + 1:
-            return self._apply_instance_norm(input.unsqueeze(0)).squeeze(0)  # type: ignore[no-any-return]
+            return self._apply_instance_norm(input.unsqueeze(0)).squeeze(0)
         return self._apply_instance_norm(input)
 
     def _apply_instance_norm(self, input: Tensor) -> Tensor:

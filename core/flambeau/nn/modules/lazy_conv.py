@@ -45,9 +45,9 @@ class _LazyConvXdMixin(LazyModuleMixin, _ConvNd):
         self.in_channels = input.size(-n - 1)
         if self.in_channels % self.groups != 0:
             raise ValueError("in_channels must be divisible by groups")
-        self.weight.materialize(self._weight_shape())
+        self.weight.materialize(self._weight_shape())  # type: ignore[attr-defined]
         if self.bias is not None:
-            self.bias.materialize((self.out_channels,))
+            self.bias.materialize((self.out_channels,))  # type: ignore[attr-defined]
         self.reset_parameters()
 
     def _become_lazy(

@@ -67,7 +67,7 @@ class Linear(Module):
         # Looked up in the table, as attributes would cost a third of a small layer's time; what
         # is not there is a property, made by a parametrization.
         held = self._parameters
-        weight = held["weight"] if "weight" in held else self.weight  # noqa: SIM401
+        weight: Any = held["weight"] if "weight" in held else self.weight  # noqa: SIM401
         bias = held["bias"] if "bias" in held else self.bias  # noqa: SIM401
         return F.linear(input, weight, bias)
 
@@ -149,9 +149,9 @@ class LazyLinear(LazyModuleMixin, Linear):
         """Give the parameters their shapes."""
         if self.has_uninitialized_params():
             self.in_features = input.shape[-1]
-            self.weight.materialize((self.out_features, self.in_features))
+            self.weight.materialize((self.out_features, self.in_features))  # type: ignore[attr-defined]
             if self.bias is not None:
-                self.bias.materialize((self.out_features,))
+                self.bias.materialize((self.out_features,))  # type: ignore[attr-defined]
             self.reset_parameters()
         if self.in_features == 0:
             if input.shape[-1] != self.weight.shape[-1]:

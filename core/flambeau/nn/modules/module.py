@@ -202,7 +202,7 @@ class Module(Traversal, State, Conversion, Hooks):
         elif isinstance(value, Tensor) and isinstance(value, Buffer):
             self._need(held, "_buffers", "buffers")
             self._forget(name, "_parameters", "_modules")
-            self.register_buffer(name, value, value.persistent)
+            self.register_buffer(name, value, value.persistent)  # type: ignore[attr-defined]
         elif name in held.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
                 self._refuse(

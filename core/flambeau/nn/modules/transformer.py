@@ -30,7 +30,7 @@ Activation = str | Callable[[Tensor], Tensor]
 def _generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
     """(sz, sz): minus infinity above the diagonal, zero elsewhere."""
     full = fb.full((sz, sz), float("-inf"), dtype=dtype, device=device)
-    return fb.triu(full, diagonal=1)  # type: ignore[no-any-return]
+    return fb.triu(full, diagonal=1)
 
 
 def _detect_is_causal_mask(

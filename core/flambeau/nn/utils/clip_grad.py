@@ -57,7 +57,7 @@ def _norm_of(items: list[Tensor], power: float) -> Tensor:
     place = items[0].device
     norms: list[Any] = [fb.linalg.vector_norm(t, power) for t in items]
     norms = [t if t.device is place else t.to(place) for t in norms]
-    return fb.linalg.vector_norm(fb.stack(norms), power)  # type: ignore[no-any-return]
+    return fb.linalg.vector_norm(fb.stack(norms), power)
 
 
 def _are_of_one_kind(items: list[Tensor]) -> bool:

@@ -19,7 +19,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     items = list(parameters)
     for p in items[1:]:
         _check_device(p, items[0])
-    return fb.cat([p.reshape(-1) for p in items])  # type: ignore[no-any-return]
+    return fb.cat([p.reshape(-1) for p in items])
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:

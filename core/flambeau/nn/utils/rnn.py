@@ -232,7 +232,7 @@ def pad_sequence(
             filler = s.new_full((missing, *s.shape[1:]), padding_value)
             s = fb.cat([s, filler] if padding_side == "right" else [filler, s], 0)
         padded.append(s)
-    return fb.stack(padded, 0 if batch_first else 1)  # type: ignore[no-any-return]
+    return fb.stack(padded, 0 if batch_first else 1)
 
 
 def unpad_sequence(

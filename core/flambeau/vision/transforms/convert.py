@@ -116,9 +116,10 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
 
 
 def _rows_of_pixels(pic: Any) -> np.ndarray[Any, Any]:
+    pixels: np.ndarray[Any, Any]
     if isinstance(pic, Tensor):
-        pixels = pic.detach().cpu()
-        pixels = (pixels.permute(1, 2, 0) if pic.ndim == 3 else pixels).numpy()
+        host = pic.detach().cpu()
+        pixels = (host.permute(1, 2, 0) if pic.ndim == 3 else host).numpy()
     elif isinstance(pic, np.ndarray):
         pixels = pic
     else:
