@@ -75,7 +75,7 @@ class device:
 _interned: dict[tuple[str, int | None], device] = {}
 
 aliases: dict[str, str] = {}
-"""Names that stand for another device type, by :mod:`flambeau.as_torch`: ``cuda`` for ``opencl``."""
+"""Names that stand for another type, set by :mod:`flambeau.as_torch`: ``cuda`` for ``opencl``."""
 
 
 class _DefaultDevice(threading.local):

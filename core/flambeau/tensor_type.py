@@ -63,17 +63,18 @@ def convert(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 # ---- types -------------------------------------------------------------------------------------
 class TensorType(type):
-    """A dtype on the CPU under its older name."""
+    """A dtype on a kind of device, the CPU if none is given, under its older name."""
 
     dtype: DType
     place: Device
 
-    def __new__(cls, what: DType) -> TensorType:
-        """The type of a dtype."""
-        members = {"__module__": "flambeau", "dtype": what, "place": CPU, "is_cuda": False}
+    def __new__(cls, what: DType, place: Device = CPU) -> TensorType:
+        """The type of a dtype on a device."""
+        is_cuda = place.type == "cuda"
+        members = {"__module__": "flambeau", "dtype": what, "place": place, "is_cuda": is_cuda}
         return super().__new__(cls, _NAMES[what], (), members)
 
-    def __init__(cls, what: DType) -> None:
+    def __init__(cls, what: DType, place: Device = CPU) -> None:
         super().__init__(_NAMES[what], (), {})
 
     def __call__(cls, *args: Any, size: Any = None, device: Any = None) -> Tensor:

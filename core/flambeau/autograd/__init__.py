@@ -45,5 +45,5 @@ def __getattr__(name: str) -> object:
     if name in ("functional", "graph", "profiler"):
         return importlib.import_module(f"flambeau.autograd.{name}")
     if name == "Variable":
-        return importlib.import_module("flambeau.tensor").Tensor
+        return importlib.import_module("flambeau.autograd.variable").Variable
     raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")

@@ -1,0 +1,81 @@
+"""Modules that look their names up in others."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+from flambeau.as_torch import names
+from flambeau.as_torch.missing import missing
+
+_ASKED_BY_PYTHON = ("__all__", "__file__", "__version__", "__getattr__")
+
+
+class Facade(ModuleType):
+    """``torch.nn`` and the like.
+
+    A name is looked up in ``sources`` in order, then as a submodule, then, where PyTorch itself
+    has no such module of its own here, in the module above; a name that PyTorch has and flambeau
+    has not gives a stand-in.
+    """
+
+    def __init__(self, name: str, sources: list[ModuleType]) -> None:
+        super().__init__(name, sources[0].__doc__ if sources else None)
+        self.__dict__["_sources"] = sources
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._find(name)
+        if not isinstance(found, _Live):
+            self.__dict__[name] = found  # the next look is as fast as for any module
+            return found
+        return found.value
+
+    def _find(self, name: str) -> Any:
+        for source in self._sources:
+            if name in getattr(source, "LIVE", ()):
+                return _Live(getattr(source, name))
+            if hasattr(source, name):
+                found = getattr(source, name)
+                if isinstance(found, ModuleType) and names.is_known(f"{self.__name__}.{name}"):
+                    return importlib.import_module(f"{self.__name__}.{name}")
+                return found
+        if name == "__file__":
+            return __file__
+        if name.startswith("__"):
+            raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
+        inner = f"{self.__name__}.{name}"
+        if names.is_listed(inner):
+            return importlib.import_module(inner)
+        if not self._sources:
+            above = sys.modules.get(self.__name__.rpartition(".")[0])
+            if isinstance(above, Facade) and "." in above.__name__:
+                with contextlib.suppress(AttributeError):
+                    return above._find(name)
+        if names.is_public(self.__name__, name) or not self._sources:
+            return missing(inner)
+        raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name.startswith("__") or isinstance(value, Facade):
+            return  # the import system's own
+        for source in self._sources:
+            if hasattr(source, name):
+                setattr(source, name, value)  # switches, and functions that a program replaces
+                return
+
+    def __dir__(self) -> list[str]:
+        found = set(self.__dict__) | names.public_names(self.__name__)
+        for source in self._sources:
+            found.update(dir(source))
+        return sorted(found)
+
+
+class _Live:
+    """A value that may change: it is looked up every time."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value

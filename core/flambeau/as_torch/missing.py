@@ -1,0 +1,39 @@
+"""Stand-ins for names of torch that flambeau lacks: they can be imported, named and inherited from,
+and raise when they are used."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+WHERE = "docs/parity.md of flambeau lists what there is"
+
+
+class _MissingType(type):
+    """A class, since programs derive from what they import, and ask ``isinstance``."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(f"{cls._missing} is not in flambeau: {WHERE}")
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return missing(f"{cls._missing}.{name}")
+
+    def __repr__(cls) -> str:
+        return f"<{cls._missing}, not in flambeau>"
+
+    def __bool__(cls) -> bool:
+        return False
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return False
+
+
+def missing(name: str) -> Any:
+    """A stand-in for ``torch.some.name``."""
+    return _MissingType(name.rpartition(".")[2], (), {"_missing": name, "__module__": "torch"})
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is such a stand-in."""
+    return isinstance(value, _MissingType)

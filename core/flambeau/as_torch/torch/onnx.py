@@ -1,0 +1,6 @@
+"""``torch.onnx``."""
+
+
+def is_in_onnx_export() -> bool:
+    """False."""
+    return False
