@@ -138,7 +138,10 @@ class _Walk:
                     continue
                 if g is not None:
                     if g.__class__ is _Slot:
-                        grads.setdefault(edge, {})[g.position] = g.value
+                        # a saved output has an edge of its own, beside that of the output itself
+                        slots = grads.setdefault(edge, {})
+                        have = slots.get(g.position)
+                        slots[g.position] = g.value if have is None else have + g.value
                     else:
                         native = g._native
                         if g._kind is not edge.kind or edge.shape != (
@@ -434,8 +437,9 @@ def backward(
     captures = {_edge(t): i for i, t in enumerate(leaves)}
     for leaf, g in zip(leaves, run(roots, keep, create_graph, captures), strict=True):
         if g is not None:
-            leaf = leaf if isinstance(leaf, TensorFields) else _edge(leaf)
-            accumulate(leaf, g, create_graph, is_hooked=False)  # the walk has run its hooks
+            target = leaf if isinstance(leaf, TensorFields) else _edge(leaf)
+            # the walk has run the leaf's hooks
+            accumulate(target, g, create_graph, is_hooked=False)  # type: ignore[arg-type]
 
 
 def grad(
@@ -479,7 +483,7 @@ def grad(
                 "Set allow_unused=True if this is the desired behavior."
             )
         if g is None and materialize_grads:
-            g = t.detach() * 0 if isinstance(t, TensorFields) else _full_like(_edge(t), 0)
+            g = _full_like(_edge(t), 0) if hasattr(t, "output_nr") else t.detach() * 0
         results.append(g)
     return tuple(results)
 

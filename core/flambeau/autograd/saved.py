@@ -181,7 +181,8 @@ def _keep(node: Any) -> None:
     packed = tuple(_packed(value, hooks) for value in saved)
     if any(a is not b for a, b in zip(packed, saved, strict=True)):
         node.saved, node.versions = packed, (-1,) * len(packed)
-        node.__class__ = packing_class(type(node))
+        plain: Any = type(node)
+        node.__class__ = packing_class(plain)
 
 
 def _packed(value: Any, hooks: tuple[Pack, Unpack]) -> Any:
