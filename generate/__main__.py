@@ -1,34 +1,48 @@
-"""``python -m generate``: write the reference, the type stubs and the page on parity anew."""
+"""``python -m generate [stubs] [reference]``: write what is derived anew, all of it or a part."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-
-from generate import reference, stubs
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 
 
-def main() -> None:
-    """Write all that differs; remove pages of families that are no more."""
-    for path, text in stubs.stubs().items():
-        write(path, text)
-    texts = reference.pages()
-    REFERENCE.mkdir(exist_ok=True)
-    for old in REFERENCE.glob("*.md"):
-        if old.name not in texts:
-            old.unlink()
-    for name, text in texts.items():
-        write(REFERENCE / name, text)
+def texts(part: str) -> dict[Path, str]:
+    """What a part writes, by file."""
+    if part == "stubs":
+        from generate import stubs
+
+        return stubs.stubs()
+    from generate import reference
+
+    return {REFERENCE / name: text for name, text in reference.pages().items()}
+
+
+PARTS = ("stubs", "reference")
+
+
+def main(*parts: str) -> None:
+    """Write the files that differ; remove pages of families that are no more."""
+    for part in parts or PARTS:
+        if part not in PARTS:
+            sys.exit(f"{part}: not one of {', '.join(PARTS)}")
+        made = texts(part)
+        for path, text in made.items():
+            write(path, text)
+        if part == "reference":
+            for old in set(REFERENCE.glob("*.md")) - set(made):
+                old.unlink()
 
 
 def write(path: Path, text: str) -> None:
     """Write a file if its text changes."""
     if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         print(path.relative_to(ROOT))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
