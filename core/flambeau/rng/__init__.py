@@ -7,8 +7,10 @@ and the distributions of :mod:`.continuous`), so does this, and the promise is f
 """
 
 from flambeau.rng.bernoulli import bernoulli_probs, bernoulli_scalar
+from flambeau.rng.binomial import binomial
 from flambeau.rng.continuous import cauchy, exponential, geometric
 from flambeau.rng.engine import DEFAULT_SEED, Generator, random32, random64
+from flambeau.rng.gamma import dirichlet, standard_gamma
 from flambeau.rng.integers import randint, random_
 from flambeau.rng.multinomial import multinomial
 from flambeau.rng.normal import log_normal, normal
@@ -23,7 +25,9 @@ __all__ = [
     "Generator",
     "bernoulli_probs",
     "bernoulli_scalar",
+    "binomial",
     "cauchy",
+    "dirichlet",
     "exponential",
     "geometric",
     "log_normal",
@@ -35,5 +39,6 @@ __all__ = [
     "random64",
     "random_",
     "randperm",
+    "standard_gamma",
     "uniform",
 ]
