@@ -11,8 +11,6 @@ from typing import Any
 from flambeau.as_torch import names
 from flambeau.as_torch.missing import missing
 
-_ASKED_BY_PYTHON = ("__all__", "__file__", "__version__", "__getattr__")
-
 
 class Facade(ModuleType):
     """``torch.nn`` and the like.
@@ -42,11 +40,11 @@ class Facade(ModuleType):
                 if isinstance(found, ModuleType) and names.is_known(f"{self.__name__}.{name}"):
                     return importlib.import_module(f"{self.__name__}.{name}")
                 return found
+        inner = f"{self.__name__}.{name}"
         if name == "__file__":
             return __file__
-        if name.startswith("__"):
+        if name.startswith("__") and not names.is_listed(inner):
             raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
-        inner = f"{self.__name__}.{name}"
         if names.is_listed(inner):
             return importlib.import_module(inner)
         if not self._sources:

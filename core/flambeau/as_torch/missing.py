@@ -19,6 +19,9 @@ class _MissingType(type):
             raise AttributeError(name)
         return missing(f"{cls._missing}.{name}")
 
+    def __getitem__(cls, item: Any) -> Any:
+        return cls  # a generic class in an annotation
+
     def __repr__(cls) -> str:
         return f"<{cls._missing}, not in flambeau>"
 

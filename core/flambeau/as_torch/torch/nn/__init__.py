@@ -1,0 +1,1 @@
+"""What programs ask of ``torch.nn``, beyond flambeau's own names."""

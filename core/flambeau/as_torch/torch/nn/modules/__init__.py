@@ -1,0 +1,1 @@
+"""What programs ask of ``torch.nn.modules``, beyond flambeau's own names."""
