@@ -68,11 +68,13 @@ from typing import Any, ClassVar, Self
 from flambeau.tensor import Tensor
 
 class ReturnType(tuple[Any, ...]):
+"""
+)
+MEMBERS = """\
     _fields: ClassVar[tuple[str, ...]]
     def __new__(cls, items: Iterable[Any]) -> Self: ...
     def _replace(self, **items: Any) -> Self: ...
 """
-)
 TYPES = {
     "Tensor": "_Tensor",
     "Operand": "_Operand",
@@ -109,7 +111,7 @@ def stubs() -> dict[Path, str]:
     found = {
         CORE / "__init__.pyi": _module("flambeau"),
         CORE / "tensor_methods.pyi": METHODS_HEAD + "".join(map(_indented, _methods())),
-        CORE / "return_types.pyi": RESULTS_HEAD + "".join(_results()),
+        CORE / "return_types.pyi": RESULTS_HEAD + MEMBERS + "".join(_results()),
     }
     for name in MODULES:
         module = importlib.import_module(f"flambeau.{name}")
@@ -120,16 +122,35 @@ def stubs() -> dict[Path, str]:
 
 # ---- modules -----------------------------------------------------------------------------------
 def _module(name: str) -> str:
-    """Re-exports as the source has them, then functions of operators, then constants."""
+    """Re-exports as the source has them, then constants, then functions that are made."""
     module = importlib.import_module(name)
     assert module.__file__ is not None
-    tree = ast.parse(Path(module.__file__).read_text())
-    made = {n: v for n, v in sorted(vars(module).items()) if not n.startswith("_") and _op_of(v)}
-    imports = [line for node in tree.body for line in _imports(node, made)]
+    body = ast.parse(Path(module.__file__).read_text()).body
+    made = {
+        n: _function(n, v) for n, v in vars(module).items() if not n.startswith("_") and _op_of(v)
+    }
+    for node in body:
+        made.update(_closures(node, vars(module)))
+    imports = [line for node in body for line in _imports(node, made)]
     imports += _lazy(module)
-    functions = [_function(n, v) for n, v in made.items()]
-    constants = [line for node in tree.body for line in _constants(node, module)]
+    constants = [line for node in body for line in _constants(node, module)]
+    functions = [made[n] for n in sorted(made)]
     return "".join([HEAD, *sorted(set(imports)), "\n", *constants, "\n", *functions])
+
+
+def _closures(node: ast.stmt, names: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Functions that other functions made: type checkers see no signature where they stand."""
+    if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("flambeau."):
+        return
+    for alias in node.names:
+        value = names.get(alias.asname or alias.name)
+        if (
+            inspect.isfunction(value)
+            and "<locals>" in value.__code__.co_qualname
+            and not hasattr(value, "__wrapped__")
+        ):
+            name = alias.asname or alias.name
+            yield name, _plain(name, value)
 
 
 def _op_of(value: Any) -> Op | None:
@@ -137,7 +158,7 @@ def _op_of(value: Any) -> Op | None:
     return op if isinstance(op, Op) else None
 
 
-def _imports(node: ast.stmt, made: dict[str, Any]) -> Iterator[str]:
+def _imports(node: ast.stmt, made: dict[str, str]) -> Iterator[str]:
     """Import statements that export something, a name to a line."""
     if not isinstance(node, ast.ImportFrom) or node.module in ("__future__", "typing"):
         return
@@ -270,7 +291,7 @@ def _methods() -> Iterator[str]:
             kind = "_bool" if name.startswith("is_") else kind
             yield f"@property\ndef {name}(self) -> {kind}: ...\n"
         elif inspect.isfunction(value):
-            yield _plain(name, value)
+            yield _plain(name, value, method=True)
 
 
 def _names_in_class(path: Path, name: str) -> set[str]:
@@ -287,11 +308,14 @@ def _ignored(name: str, text: str) -> str:
     return text.replace("\n", "  # type: ignore[override]\n")
 
 
-def _plain(name: str, function: Any) -> str:
-    """The signature of a method that is no operator."""
-    parts, starred = ["self"], False
-    _, *rest = inspect.signature(function).parameters.values()
-    for p in rest:
+def _plain(name: str, function: Any, method: bool = False) -> str:
+    """The signature of a function that is no operator."""
+    signature = inspect.signature(function)
+    parts, starred = [], False
+    for i, p in enumerate(signature.parameters.values()):
+        if method and i == 0:
+            parts.append("self")
+            continue
         if p.kind is p.VAR_POSITIONAL:
             starred = True
         if p.kind is p.KEYWORD_ONLY and not starred:
@@ -300,8 +324,8 @@ def _plain(name: str, function: Any) -> str:
         star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
         default = "" if p.default is p.empty else f" = {_default(p.default)}"
         parts.append(f"{star}{p.name}: {_annotation(p.annotation)}{default}")
-    returns = _annotation(inspect.signature(function).return_annotation)
-    if name.endswith("_") and not name.endswith("__") and returns == "_Tensor":
+    returns = _annotation(signature.return_annotation)
+    if method and name.endswith("_") and not name.endswith("__") and returns == "_Tensor":
         returns = "_Self"
     return f"def {name}({', '.join(parts)}) -> {returns}: ...\n"
 
@@ -324,11 +348,10 @@ def _indented(text: str) -> str:
 def _results() -> Iterator[str]:
     for name, value in sorted(vars(return_types).items()):
         if inspect.isclass(value) and value.__module__ == return_types.__name__ and value._fields:
-            items = "".join(
-                f"    @property\n    def {field}(self) -> {_item(name, field)}: ...\n"
-                for field in value._fields
-            )
-            yield f"\nclass {name}(ReturnType):\n{items}"
+            kinds = {field: _item(name, field) for field in value._fields}
+            yield f"\nclass {name}(tuple[{', '.join(kinds.values())}]):\n{MEMBERS}"
+            for field, kind in kinds.items():
+                yield f"    @property\n    def {field}(self) -> {kind}: ...\n"
 
 
 def _item(result: str, field: str) -> str:
