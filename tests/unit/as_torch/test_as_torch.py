@@ -249,3 +249,21 @@ def test_a_map_that_is_none(text):
         [sys.executable, "-c", "import flambeau.as_torch as a; a.install()"],
         capture_output=True, text=True, timeout=60, env={**os.environ, "FLAMBEAU_MAP": text})
     assert "is not a list like cuda=opencl,mps=cpu" in done.stderr
+
+
+def test_a_mode_sees_calls(tmp_path):
+    program = """
+    import torch
+    from torch.overrides import TorchFunctionMode, is_tensor_like
+
+    class Log(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            print(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    x = torch.ones(2)
+    with Log():
+        y = torch.relu(x) + 1
+    print(y.tolist(), is_tensor_like(y), is_tensor_like(3))
+    """
+    assert run(tmp_path, program) == ["relu", "add", "[2.0, 2.0] True False"]

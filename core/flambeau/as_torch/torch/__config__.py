@@ -1,4 +1,3 @@
-# ruff: noqa: N999  PyTorch's name
 """``torch.__config__``."""
 
 import flambeau as fb

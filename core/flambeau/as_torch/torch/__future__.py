@@ -1,4 +1,3 @@
-# ruff: noqa: N999  PyTorch's name
 """``torch.__future__``: switches that keep what programs set."""
 
 _overwrite = False

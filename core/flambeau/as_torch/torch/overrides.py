@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flambeau import Tensor
+from flambeau.dispatch import tensors_of
+from flambeau.modes import DispatchMode
 from flambeau.overrides import OVERRIDING
+from flambeau.registry import Op
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
@@ -49,3 +52,22 @@ def handle_torch_function(
 def is_tensor_like(inp: Any) -> bool:
     """Whether it is a tensor or says that it behaves as one."""
     return isinstance(inp, Tensor) or hasattr(inp, "__torch_function__")
+
+
+class TorchFunctionMode(DispatchMode):
+    """Within ``with Mode():``, ``__torch_function__`` sees the calls of ops on tensors.
+
+    Functions that make tensors of no tensor (``torch.zeros``) are not seen.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: tuple[type, ...], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """The result of a call; the mode itself is off while this runs."""
+        raise NotImplementedError
+
+    def handle(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """Offer a call to ``__torch_function__``."""
+        kinds = tuple({type(t) for t in tensors_of(op, args) if type(t) in OVERRIDING})
+        positional, named = op.schema.unbind(args)
+        return self.__torch_function__(op.function, kinds, positional, named)

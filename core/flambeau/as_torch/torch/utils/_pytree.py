@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-
-class _Kind(NamedTuple):
-    flatten: Callable[[Any], tuple[list[Any], Any]]
-    unflatten: Callable[[Any, Any], Any]
+PyTree = Any
 
 
-class TreeSpec(NamedTuple):
+class NodeDef(NamedTuple):
+    """How a class is looked into: its items and a context, and back."""
+
+    flatten_fn: Callable[[Any], tuple[list[Any], Any]]
+    unflatten_fn: Callable[[Any, Any], Any]
+
+
+@dataclass
+class TreeSpec:
     """What is around the leaves; ``type`` is None for a leaf."""
 
     type: Any
     context: Any
-    children: list[Any]
+    children_specs: list[TreeSpec]
+    num_leaves: int = field(init=False)
 
-    @property
-    def num_leaves(self) -> int:
-        """How many leaves there are."""
-        return 1 if self.type is None else sum(child.num_leaves for child in self.children)
+    def __post_init__(self) -> None:
+        is_leaf = self.type is None
+        self.num_leaves = 1 if is_leaf else sum(spec.num_leaves for spec in self.children_specs)
 
     def is_leaf(self) -> bool:
         """Whether this is a leaf itself."""
         return self.type is None
 
 
-LeafSpec = TreeSpec(None, None, [])
+class LeafSpec(TreeSpec):
+    """A leaf."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None, [])
 
 
 def _of_dict(tree: Any) -> tuple[list[Any], Any]:
     return list(tree.values()), list(tree)
 
 
-SUPPORTED_NODES: dict[type, _Kind] = {
-    tuple: _Kind(lambda t: (list(t), None), lambda values, _: tuple(values)),
-    list: _Kind(lambda t: (list(t), None), lambda values, _: list(values)),
-    deque: _Kind(
+SUPPORTED_NODES: dict[Any, NodeDef] = {
+    tuple: NodeDef(lambda t: (list(t), None), lambda values, _: tuple(values)),
+    list: NodeDef(lambda t: (list(t), None), lambda values, _: list(values)),
+    deque: NodeDef(
         lambda t: (list(t), t.maxlen), lambda values, most: deque(values, maxlen=most)),
-    dict: _Kind(_of_dict, lambda values, keys: dict(zip(keys, values, strict=True))),
-    OrderedDict: _Kind(_of_dict, lambda values, keys: OrderedDict(zip(keys, values, strict=True))),
-    defaultdict: _Kind(
+    dict: NodeDef(_of_dict, lambda values, keys: dict(zip(keys, values, strict=True))),
+    OrderedDict: NodeDef(
+        _of_dict, lambda values, keys: OrderedDict(zip(keys, values, strict=True))),
+    defaultdict: NodeDef(
         lambda t: (list(t.values()), (t.default_factory, list(t))),
         lambda values, c: defaultdict(c[0], zip(c[1], values, strict=True))),
+    namedtuple: NodeDef(lambda t: (list(t), type(t)), lambda values, kind: kind(*values)),
 }
-_NAMED = _Kind(lambda t: (list(t), type(t)), lambda values, kind: kind(*values))
 
 
 def register_pytree_node(
@@ -61,29 +72,29 @@ def register_pytree_node(
         unflatten_fn: makes one of items and the context.
         others: for PyTorch's sake, without effect.
     """
-    SUPPORTED_NODES[cls] = _Kind(flatten_fn, unflatten_fn)
+    SUPPORTED_NODES[cls] = NodeDef(flatten_fn, unflatten_fn)
 
 
 _register_pytree_node = register_pytree_node
 
 
-def _kind_of(tree: Any) -> _Kind | None:
-    found = SUPPORTED_NODES.get(type(tree))
-    if found is None and isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return _NAMED
-    return found
+def _get_node_type(tree: Any) -> Any:
+    """The key of ``SUPPORTED_NODES`` for a tree; a class that is not there for a leaf."""
+    if type(tree) not in SUPPORTED_NODES and isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return namedtuple
+    return type(tree)
 
 
 def tree_flatten(
     tree: Any, is_leaf: Callable[[Any], bool] | None = None
 ) -> tuple[list[Any], TreeSpec]:
     """The leaves from left to right, and what is around them."""
-    kind = None if is_leaf is not None and is_leaf(tree) else _kind_of(tree)
-    if kind is None:
-        return [tree], LeafSpec
-    items, context = kind.flatten(tree)
+    kind = _get_node_type(tree)
+    if kind not in SUPPORTED_NODES or (is_leaf is not None and is_leaf(tree)):
+        return [tree], LeafSpec()
+    items, context = SUPPORTED_NODES[kind].flatten_fn(tree)
     parts = [tree_flatten(item, is_leaf) for item in items]
-    spec = TreeSpec(type(tree), context, [spec for _, spec in parts])
+    spec = TreeSpec(kind, context, [spec for _, spec in parts])
     return [leaf for found, _ in parts for leaf in found], spec
 
 
@@ -104,8 +115,8 @@ def tree_unflatten(leaves: Any, treespec: TreeSpec) -> Any:
 def _build(values: Any, spec: TreeSpec) -> Any:
     if spec.type is None:
         return next(values)
-    items = [_build(values, child) for child in spec.children]
-    return SUPPORTED_NODES.get(spec.type, _NAMED).unflatten(items, spec.context)
+    items = [_build(values, child) for child in spec.children_specs]
+    return SUPPORTED_NODES[spec.type].unflatten_fn(items, spec.context)
 
 
 def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:

@@ -1,0 +1,1 @@
+"""What programs ask of ``torch.utils.data``, beyond flambeau's own names."""
