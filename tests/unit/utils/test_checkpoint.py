@@ -159,7 +159,7 @@ def test_the_repetition_ends_when_all_is_computed():
             out.sum().backward()
         assert ops.names.count("exp") == 1
         counts.append(ops.names.count("add"))
-    assert counts[1] == counts[0] + 1
+    assert not counts[0] and counts[1]
 
 
 def test_nested_regions_keep_nothing_inside():
