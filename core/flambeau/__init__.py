@@ -98,6 +98,11 @@ from flambeau.ops.facts import (
     is_storage,
     numel,
     result_type,
+    sparse_bsc,
+    sparse_bsr,
+    sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
     typename,
 )
@@ -189,11 +194,19 @@ for _op in _OPS.values():
 
 _LAZY = (
     "amp", "autograd", "backend", "cpu", "data", "distributions", "fallback", "fft", "func",
-    "linalg", "masked", "nn", "optim", "serialization", "signal", "special", "storages",
-    "testing", "utils", "vision",
+    "linalg", "masked", "nn", "optim", "serialization", "signal", "sparse", "special",
+    "storages", "testing", "utils", "vision",
 )
 
 _ELSEWHERE = {
+    **dict.fromkeys((
+        "hspmm", "smm", "sparse_bsc_tensor", "sparse_bsr_tensor", "sparse_compressed_tensor",
+        "sparse_coo_tensor", "sparse_csc_tensor", "sparse_csr_tensor", "sspaddmm",
+    ), "sparse"),
+    **dict.fromkeys((
+        "ccol_indices_copy", "col_indices_copy", "crow_indices_copy", "indices_copy",
+        "row_indices_copy", "values_copy",
+    ), "sparse.methods"),
     "autocast": "amp", "GradScaler": "amp", "get_autocast_dtype": "amp.autocast_mode",
     "is_autocast_enabled": "amp.autocast_mode", "set_autocast_dtype": "amp.autocast_mode",
     **dict.fromkeys((

@@ -40,3 +40,7 @@ class UnsupportedDtypeError(TypeError, BackendError):
 
 class OutOfMemoryError(RuntimeError):
     """A device could not give the memory asked for."""
+
+
+class LayoutError(NotImplementedError):
+    """An operation that tensors of a sparse layout do not have."""

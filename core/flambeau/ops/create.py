@@ -6,15 +6,17 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from flambeau import dispatch, dtypes
+from flambeau import dispatch, dtypes, modes
 from flambeau.autograd.grad_mode import no_grad
 from flambeau.construct import as_dtype
 from flambeau.device import CPU, defaults, get_default_device
 from flambeau.device import device as Device
 from flambeau.dtypes import Default
+from flambeau.errors import LayoutError
 from flambeau.fields import TensorFields
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, strides_in_order
+from flambeau.ops.facts import strided
 from flambeau.ops.memory import checked_number, layout_in
 from flambeau.promotion import number
 from flambeau.registry import OPS, Plan, Result, primitive
@@ -104,6 +106,8 @@ def empty(
     memory_format: Any = None,
 ) -> Tensor:
     """An uninitialised tensor."""
+    if layout is not None and layout is not strided:
+        return _sparse(_shape("empty", shape, size), layout, dtype, device, requires_grad)
     if device is None and size is None and out is None and memory_format is None:
         made = _small(shape, Default.floating if dtype is None else dtype)
         if made is not None:
@@ -114,6 +118,16 @@ def empty(
     if memory_format is not None:
         held = layout_in(sizes, memory_format) or held
     return finish(dispatch.empty(kind, held), requires_grad, out, "empty", dtype)
+
+
+def _sparse(
+    shape: tuple[int, ...], layout: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    """A tensor of a sparse layout without values."""
+    from flambeau.sparse import construct
+
+    made: Tensor = construct.zeros(shape, layout, dtype, device, requires_grad)
+    return made
 
 
 def _small(shape: tuple[Any, ...], dtype: Any) -> Tensor | None:
@@ -228,7 +242,9 @@ def _constant(name: str, value: int) -> Any:
         dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
         requires_grad: bool = False, pin_memory: bool = False,
     ) -> Tensor:
-        if device is None and size is None and out is None and not requires_grad:
+        if device is None and size is None and out is None and not requires_grad and (
+            layout is None
+        ):
             # As in `_filled`, whose frame would be a tenth of the time.
             entry = _fill_kernels.get(Default.floating if dtype is None else dtype)
             if entry is not None and shape and not defaults.stack:
@@ -243,6 +259,10 @@ def _constant(name: str, value: int) -> Any:
                     t._storage = t._layout = t._base = t._fn = t._grad = t._extra = None
                     t._requires_grad, t._seen = False, 0
                     return t
+        if layout is not None and layout is not strided:
+            if value:
+                raise LayoutError(f"{name}: a tensor of layout {layout} cannot be filled")
+            return _sparse(_shape(name, shape, size), layout, dtype, device, requires_grad)
         kind = creation_kind(dtype, device)
         _remember_fill(kind)
         result = dispatch.full(kind, _shape(name, shape, size), numbers[kind.dtype])
@@ -304,12 +324,28 @@ def empty_like(
     requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False,
 ) -> Tensor:
     """An uninitialised tensor of the shape and memory order of another."""
-    result = dispatch.empty(*_like(input, dtype, device, memory_format))
+    if modes.ACTIVE and input.__class__ is not Tensor:
+        made = modes.per_sample(input, empty_like, dtype=dtype, device=device)
+        if made is not NotImplemented:
+            return finish(made, requires_grad, None, "empty_like")
+    try:
+        result = dispatch.empty(*_like(input, dtype, device, memory_format))
+    except LayoutError:
+        return _sparse_like(
+            input, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad)
     return finish(result, requires_grad, None, "empty_like")
 
 
+def _sparse_like(input: Any, **options: Any) -> Tensor:
+    """A tensor without values of the layout and shape of a sparse one."""
+    from flambeau.sparse import construct
+
+    made: Tensor = construct.zeros_like(input, **options)
+    return made
+
+
 def _filled_like(input: Tensor, value: int, options: dict[str, Any]) -> Tensor:
-    if not options:
+    if not options and not modes.ACTIVE:
         held = input.layout_()
         if held.is_contiguous:
             kind = input._kind
@@ -323,6 +359,10 @@ def full_like(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of the shape and memory order of another, filled with a number."""
+    if modes.ACTIVE and input.__class__ is not Tensor:
+        made = modes.per_sample(input, full_like, fill_value, dtype=dtype, device=device)
+        if made is not NotImplemented:
+            return finish(made, requires_grad, None, "full_like")
     kind, held = _like(input, dtype, device, memory_format)
     value = checked_number(fill_value, kind.dtype)
     if held.is_contiguous:
@@ -335,7 +375,10 @@ def full_like(
 
 def zeros_like(input: Tensor, **options: Any) -> Tensor:
     """A tensor of the shape and memory order of another, filled with 0."""
-    return _filled_like(input, 0, options)
+    try:
+        return _filled_like(input, 0, options)
+    except LayoutError:
+        return _sparse_like(input, **options)
 
 
 def ones_like(input: Tensor, **options: Any) -> Tensor:

@@ -228,7 +228,7 @@ def _on(kind: str) -> property:
         lambda self: self.device.type == kind, doc=f"Whether the tensor is on a {kind} device.")
 
 
-setattr(Tensor, "layout", property(lambda self: strided, doc="``strided``; others for sparse ones."))  # noqa: B010
+setattr(Tensor, "layout", property(lambda self: strided, doc="``strided``, or a sparse one."))  # noqa: B010
 for _kind in ("cpu", "cuda", "meta", "mps", "xpu"):
     setattr(Tensor, f"is_{_kind}", _on(_kind))
 for _kind in ("sparse", "sparse_csr", "quantized", "nested", "mkldnn"):
