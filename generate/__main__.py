@@ -1,4 +1,4 @@
-"""``python -m generate [stubs] [reference]``: write what is derived anew, all of it or a part."""
+"""Write what is derived anew: ``python -m generate [stubs] [reference] [parity]``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ def texts(part: str) -> dict[Path, str]:
         from generate import stubs
 
         return stubs.stubs()
+    if part == "parity":
+        from generate import parity
+
+        return {ROOT / "docs" / "parity.md": parity.page()}
     from generate import reference
 
     return {REFERENCE / name: text for name, text in reference.pages().items()}
 
 
-PARTS = ("stubs", "reference")
+PARTS = ("stubs", "reference", "parity")
 
 
 def main(*parts: str) -> None:
