@@ -25,11 +25,16 @@ def _function(name: str, words: str, namespaces: tuple[str, ...] = ("special",),
 
 # ---- modified, of the first kind ---------------------------------------------------------------
 def _i1_grad(g: Tensor, self: Tensor, out: Tensor) -> Any:
-    return g * where(self == 0, 0.5, i0(self) - out / self)
+    return g * where(self == 0, 0.5, i0(self) - out / _not_zero(self))
 
 
 def _i1e_grad(g: Tensor, self: Tensor, out: Tensor) -> Any:
-    return g * where(self == 0, 0.5, i0e(self) - out * (sgn(self) + 1 / self))
+    return g * where(self == 0, 0.5, i0e(self) - out * (sgn(self) + 1 / _not_zero(self)))
+
+
+def _not_zero(x: Tensor) -> Any:
+    """A divisor whose quotient is not used where it was zero: its slope must be a number there."""
+    return where(x == 0, 1.0, x)
 
 
 i0: Any = _function(

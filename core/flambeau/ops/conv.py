@@ -130,9 +130,7 @@ def _convolution_back(
     dx = dw = None
     if transposed:
         if needs[0]:
-            dx = _plain(g, conj_of(weight), *rest, groups)
-            for d, size in enumerate(input.shape):  # output padding can hold another window
-                dx = dx.narrow(d, 0, size) if dx.shape[d] != size else dx
+            dx = _plain(g, conj_of(weight), *rest, groups, input.shape)
         if needs[1]:
             dw = convolution_weight_grad(conj_of(input), g, weight.shape, *rest, groups)
     else:
@@ -213,11 +211,14 @@ def _columns(x: Tensor, geometry: Geometry, counts: Ints, groups: int) -> Tensor
 
 
 def _plain(
-    input: Tensor, weight: Tensor, stride: Ints, padding: Ints, dilation: Ints, groups: int
+    input: Tensor, weight: Tensor, stride: Ints, padding: Ints, dilation: Ints, groups: int,
+    shape: Sequence[int],
 ) -> Tensor:
-    """A convolution without bias."""
+    """A convolution without bias, of a shape: output padding can hold another window."""
     result: Tensor = convolution(
         input, weight, None, stride, padding, dilation, False, (0,) * len(stride), groups)
+    for d, size in enumerate(shape):
+        result = result.narrow(d, 0, size) if result.shape[d] != size else result
     return result
 
 
@@ -227,7 +228,7 @@ def _input_grad_back(
 ) -> tuple[Any, ...]:
     rest = (stride, padding, dilation)
     return (
-        _plain(g, conj_of(weight), *rest, groups) if needs[0] else None,
+        _plain(g, conj_of(weight), *rest, groups, grad.shape) if needs[0] else None,
         convolution_weight_grad(conj_of(grad), g, weight.shape, *rest, groups)
         if needs[1] else None,
     )
@@ -259,7 +260,7 @@ def _weight_grad_back(
 ) -> tuple[Any, ...]:
     rest = (stride, padding, dilation)
     return (
-        _plain(conj_of(input), g, *rest, groups) if needs[0] else None,
+        _plain(conj_of(input), g, *rest, groups, grad.shape) if needs[0] else None,
         convolution_input_grad(conj_of(grad), g, input.shape, *rest, groups)
         if needs[1] else None,
     )
@@ -388,6 +389,7 @@ def _public_samples(n: int, transposed: bool) -> Any:
         yield Sample((make(4, *sizes), w, b), name="unbatched")
         if transposed:
             yield Sample((x, w, b), {"stride": 2, "output_padding": 1}, name="output_padding")
+            yield Sample((x, w), {"dilation": 2, "output_padding": 1}, name="another_window")
         else:
             yield Sample((x, w, b), {"padding": "same"}, name="same")
             yield Sample((x, w, b), {"padding": "valid"}, name="valid")

@@ -43,30 +43,41 @@ def positive(make: Make, *shape: int) -> Tensor:
 
 
 # ---- Cholesky ----------------------------------------------------------------------------------
-def _half_diagonal(x: Tensor) -> Any:
-    """The lower triangle, with half of the diagonal."""
-    return (tril(x) + tril(x, -1)) * 0.5
-
-
-def _cholesky_grad(g: Tensor, L: Tensor) -> Any:  # noqa: N803
-    """S. Smith, Differentiation of the Cholesky algorithm; symmetric, as the input is."""
-    above = matrix_hermitian(L)
-    part = _half_diagonal(matmul(above, g))
-    middle = triangular_solution(above, part + matrix_hermitian(part), True, False)
-    result = triangular_solution(above, matrix_hermitian(middle), True, False)
-    return (result + matrix_hermitian(result)) * 0.25
-
-
 cholesky_factor = primitive(
     "cholesky_factor(Tensor self) -> (Tensor L, Tensor info)",
     doc="Lower triangular L with A = L L^H, from the lower triangle of A; and for each matrix the "
     "order of the leading minor that is not positive definite (0: all are).",
     rule=lambda self: Plan((self,), (Result(self.shape, self.dtype), failure_info(self))),
     dtypes="floating_complex", namespaces=("_internal",), is_required=False,
-    derivatives={"self": _cholesky_grad},
     samples=lambda make: wide(make, [
         sample(positive(make, 3, 3)), sample(positive(make, 2, 3, 3))]),
 )
+
+
+def _cholesky_grad(g: Tensor, factor: Tensor, upper: bool) -> Any:
+    """S. Smith, Differentiation of the Cholesky algorithm.
+
+    Hermitian, as the input is, but for imaginary parts that ``g`` has on its diagonal.
+    """
+    above, slope = (factor, matrix_hermitian(g)) if upper else (matrix_hermitian(factor), g)
+    part = tril(matmul(above, slope))
+    middle = triangular_solution(above, part + matrix_hermitian(tril(part, -1)), True, False)
+    return matrix_hermitian(
+        triangular_solution(above, matrix_hermitian(middle), True, False)) * 0.5
+
+
+@composite(
+    "cholesky_triangle(Tensor self, bool upper) -> (Tensor factor, Tensor info)", method=False,
+    out=False, namespaces=("_internal",), dtypes="floating_complex",
+    derivatives={"self": _cholesky_grad},
+    samples=lambda make: wide(make, [
+        sample(positive(make, 3, 3), True), sample(positive(make, 2, 3, 3), False)]),
+)
+def cholesky_triangle(self: Tensor, upper: bool) -> Any:
+    """The factor L with A = L L^H from the lower triangle of A, or U with A = U^H U from the upper
+    one; and ``cholesky_factor``'s info."""
+    factor, info = cholesky_factor(matrix_hermitian(self) if upper else self)
+    return matrix_hermitian(factor).contiguous() if upper else factor, info
 
 
 def _positive_samples(make: Make) -> Iterator[Sample]:
@@ -86,8 +97,8 @@ def _check_positive(name: str, info: Tensor) -> None:
 
 def _cholesky(name: str, self: Tensor, upper: bool) -> tuple[Any, Any]:
     check_square(name, self)
-    factor, info = cholesky_factor(matrix_hermitian(self) if upper else self)
-    return matrix_hermitian(factor) if upper else factor, info
+    factor, info = cholesky_triangle(self, upper)
+    return factor, info
 
 
 def _indefinite(make: Make) -> Iterator[ErrorSample]:

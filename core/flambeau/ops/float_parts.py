@@ -9,7 +9,7 @@ from flambeau import dtypes, return_types
 from flambeau.dtypes import finfo
 from flambeau.ops.compare import isnan, where
 from flambeau.ops.exponential import exp2
-from flambeau.ops.pointwise import abs, as_tensors, floating_type
+from flambeau.ops.pointwise import abs, as_tensors, floating_type, zeros_like_gradient
 from flambeau.registry import composite
 from flambeau.samples import broadcast_errors, error, sample, unary
 from flambeau.tensor import Tensor
@@ -66,7 +66,10 @@ def frexp(self: Tensor) -> Any:
 
 @composite(
     "nextafter(Tensor self, Tensor other) -> Tensor", inplace=True,
-    samples=lambda make: iter([
+    derivatives={
+        "self": lambda g, self, other: where(self != other, g, 0.0),
+        "other": lambda g: zeros_like_gradient(g)},
+    samples=lambda make: iter([  # the result moves in steps, which differences do not see
         sample(make(3, 4, requires_grad=False), make(3, 4, requires_grad=False)),
         sample(make(3, requires_grad=False) * 0, make(3, requires_grad=False))]),
     errors=lambda make: iter([error(RuntimeError, "must match", make(3), make(4))]),
@@ -77,7 +80,7 @@ def nextafter(self: Tensor, other: Tensor) -> Any:
     x, y = as_tensors(self, other, what)
     from flambeau.ops.grid import broadcast_tensors
 
-    x, y = (t.detach().contiguous() for t in broadcast_tensors(x, y))
+    x, y = (t.contiguous() for t in broadcast_tensors(x, y))
     integers = _BITS[what.itemsize]
     bits = x.view(integers)
     away = (y > x) == (x > 0)

@@ -80,7 +80,8 @@ def _norm_grad(
     if ord == 1:
         return scale * sgn(self)
     if ord == 2:
-        return self * where(norm == 0, 0.0, scale / norm)
+        is_zero = norm == 0  # the second derivative divides, too
+        return self * where(is_zero, 0.0, scale / where(is_zero, 1.0, norm))
     size = abs(self)
     if math.isinf(ord):
         hit = (size == norm) | (size != size)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes, return_types
 from flambeau.layout import wrap_dim
+from flambeau.ops.compare import where
+from flambeau.ops.complex import real
+from flambeau.ops.create import arange, ones_like
+from flambeau.ops.exponential import logaddexp
+from flambeau.ops.join import cat
+from flambeau.ops.pointwise import conj_of, exp
 from flambeau.promotion import cast
 from flambeau.registry import Plan, Result, composite, primitive
 from flambeau.samples import Make, Sample, dim_errors, sample
@@ -63,8 +70,6 @@ def _doubling(items: tuple[Tensor, ...], dim: int, combine: Any) -> Any:
     ``combine(left, right)`` takes and returns as many tensors as ``items``; with step 2^k it has
     combined the 2^k elements before each one.
     """
-    from flambeau.ops.join import cat
-
     if not items[0].ndim:
         return items
     n, reach = items[0].shape[dim], 1
@@ -82,9 +87,6 @@ def _doubling(items: tuple[Tensor, ...], dim: int, combine: Any) -> Any:
 # ---- extremes ----------------------------------------------------------------------------------
 def _cumulative_extreme(self: Tensor, dim: int, beats: Any) -> Any:
     """Running extremes and where they were last; NaN stays once it has come."""
-    from flambeau.ops.compare import where
-    from flambeau.ops.create import arange
-
     dim = wrap_dim(dim, self.ndim)
     if not self.ndim:
         return self.clone(), self.new_zeros((), dtype=dtypes.int64)
@@ -143,13 +145,31 @@ def cummin(self: Tensor, dim: int) -> Any:
 
 
 # ---- logcumsumexp ------------------------------------------------------------------------------
+def _logcumsumexp_grad(g: Tensor, self: Tensor, out: Tensor, dim: int) -> Any:
+    """Sums over i >= j of g_i exp(x_j - y_i), from the end on by factors that do not overflow."""
+    if not self.ndim or not self.numel():
+        return g
+    count = out.shape[dim] - 1
+    inner = _ratio(out.narrow(dim, 0, count), out.narrow(dim, 1, count))
+    ratio = cat([inner, ones_like(out.narrow(dim, 0, 1))], dim)
+    _, total = _doubling(
+        (ratio.flip(dim), g.flip(dim)), wrap_dim(dim, self.ndim),
+        lambda left, right: (left[0] * right[0], right[0] * left[1] + right[1]))
+    return total.flip(dim) * _ratio(self, out)
+
+
+def _ratio(x: Tensor, y: Tensor) -> Any:
+    """exp(x - y) as gradients multiply with it: conjugated; 0 where both are minus infinity."""
+    empty = real(y) == -math.inf
+    return conj_of(exp(where(empty, -math.inf, x) - where(empty, 0.0, y)))
+
+
 @composite(
     "logcumsumexp(Tensor self, int dim) -> Tensor", samples=_scan_samples, errors=dim_errors,
+    derivatives={"self": _logcumsumexp_grad}, dtypes="floating_complex",
 )
 def logcumsumexp(self: Tensor, dim: int) -> Any:
     """log of the running sum of exponentials along a dimension, without overflow."""
-    from flambeau.ops.exponential import logaddexp
-
     dim = wrap_dim(dim, self.ndim)
     (result,) = _doubling((self.clone(),), dim, lambda a, b: (logaddexp(a[0], b[0]),))
     return result
