@@ -131,7 +131,7 @@ class _Walk:
                         elif have is None:
                             grads[edge] = _fitting(g, edge)
                         elif own and edge in summed:
-                            _add_to(have, _fitting(g, edge))
+                            grads[edge] = _add_to(have, _fitting(g, edge))
                         else:
                             grads[edge] = have + _fitting(g, edge)
                             summed.add(edge)
@@ -296,6 +296,8 @@ def _add_to(total: Tensor, g: Tensor) -> Tensor:
     """Add to a sum that only the walk knows: by the kernel itself, without a version to count."""
     kernel = _additions().get(total._kind)
     x, y = total._native, g._native
+    if x is None and total._layout is None:  # a sparse one, which a dense one may make dense
+        return total + g
     # what a kernel has just made without dimensions may be a number of the library's, not an array
     if kernel is None or x is None or y is None or not x.shape or (
             kernel(x, x, y) is NotImplemented):
@@ -338,7 +340,7 @@ def accumulate(leaf: Tensor, g: Tensor, create_graph: bool, is_hooked: bool = Tr
     have = leaf._grad
     if have is None:
         leaf._grad = _own(g, create_graph)
-    elif create_graph:
+    elif create_graph or have._layout is have._native:  # neither: a sparse one, of few rows
         leaf._grad = have + g
     else:
         have.add_(g)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import dtypes
-from flambeau.autograd.grad_mode import no_grad
+from flambeau.autograd.grad_mode import MODE, no_grad
 from flambeau.ops.compare import where
 from flambeau.ops.create import arange
 from flambeau.ops.index_dim import index_add, index_select
@@ -129,12 +129,18 @@ def embedding(
         padding_idx: a row that receives no gradient.
         max_norm: rows in use with a greater norm are scaled down to it first, in place.
         scale_grad_by_freq: divide gradients by how often an index occurs.
-        sparse: accepted for compatibility; gradients are always dense.
+        sparse: the gradient of ``weight`` is a sparse tensor that holds only the rows in use.
     """
     padding = _find_padding("embedding", padding_idx, weight.shape[0]) if weight.ndim else -1
     if max_norm is not None:
         _renormalize(input, weight, max_norm, norm_type)
-    result: Tensor = embedding_rows(input, weight, padding, scale_grad_by_freq)
+    result: Tensor
+    if sparse and MODE.enabled and weight.requires_grad:
+        from flambeau.sparse.rows import SparseEmbedding
+
+        result = SparseEmbedding.apply(weight, input, padding, scale_grad_by_freq)
+    else:
+        result = embedding_rows(input, weight, padding, scale_grad_by_freq)
     return result
 
 

@@ -113,6 +113,7 @@ def embedding_bag(
         per_sample_weights: factors of the rows, only for "sum".
         include_last_offset: the last offset is the end of the last bag.
         padding_idx: an index that takes no part.
+        sparse: the gradient of ``weight`` is a sparse tensor that holds only the rows in use.
     """
     _check(input, weight, offsets, mode, per_sample_weights)
     if input.ndim == 2:
@@ -125,7 +126,7 @@ def embedding_bag(
     if bag.shape[0] < flat.shape[0]:  # what lies behind the last offset belongs to no bag
         flat = flat.narrow(0, 0, bag.shape[0])
     rows = embedding(
-        flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     used = None if padding_idx is None else flat != padding_idx % weight.shape[0]
     result: Tensor
     if mode == "max":

@@ -26,8 +26,9 @@ def update(function: Any, lists: Lists, written: Lists, **settings: Any) -> None
     first = lists[0]
     kind = first[0]._kind
     kernel = kind.backend.kernels.fresh.get(function.op.name)
-    if kernel is None or modes.ACTIVE or modes.OVERRIDING or any(
-            t._kind is not kind for tensors in lists for t in tensors):
+    if kernel is None or modes.ACTIVE or any(
+            t._kind is not kind for tensors in lists for t in tensors) or (
+            modes.OVERRIDING and any(modes.is_watched(*tensors) for tensors in lists)):
         function(*lists, **settings)
         return
     if len(set(map(id, first))) < len(first):  # a tensor twice: one write after the other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
 
 import flambeau as fb
@@ -23,6 +24,7 @@ class Adagrad(Elementwise):
         initial_accumulator_value: what the sums start from.
     """
 
+    _takes_sparse = True
     _added_settings: ClassVar[dict[str, Any]] = {**Elementwise._added_settings, "fused": None}
 
     def __init__(
@@ -58,6 +60,27 @@ class Adagrad(Elementwise):
     def _step_group(self, params: list[Any], group: dict[str, Any]) -> None:
         states = self._states(params, group)
         steps = [counter.item() for counter in all_counted(states, group)]
+        rates = [group["lr"] / (1 + (step - 1) * group["lr_decay"]) for step in steps]
+        if "flambeau.sparse.tensor" in sys.modules:
+            params, states, rates = _step_sparse(params, states, rates, group)
+            if not params:
+                return
         run(adagrad_step_, [params, [p._grad for p in params], [s["sum"] for s in states]], group,
-            rates=[group["lr"] / (1 + (step - 1) * group["lr_decay"]) for step in steps],
+            rates=rates,
             eps=group["eps"], weight_decay=group["weight_decay"], maximize=group["maximize"])
+
+
+def _step_sparse(
+    params: list[Any], states: list[Any], rates: list[Any], group: dict[str, Any]
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Step those whose gradients are sparse; the others, their states and rates."""
+    from flambeau.sparse.rows import adagrad_step, is_sparse
+
+    left: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    for p, state, rate in zip(params, states, rates, strict=True):
+        if is_sparse(p._grad):
+            adagrad_step(p, p._grad, state["sum"], rate, group)
+        else:
+            for kept, value in zip(left, (p, state, rate), strict=True):
+                kept.append(value)
+    return left

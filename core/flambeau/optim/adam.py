@@ -36,6 +36,8 @@ class Adam(Optimizer):
         differentiable: record the step for autograd.
     """
 
+    _instead = ", please consider SparseAdam instead"
+
     def __init__(
         self, params: ParamsT, lr: Any = 1e-3, betas: tuple[Any, Any] = (0.9, 0.999),
         eps: float = 1e-8, weight_decay: float = 0, amsgrad: bool = False, *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -161,8 +162,22 @@ class Optimizer(Hooks):
         with enable_grad():
             return closure()
 
+    _takes_sparse = False
+    """Whether gradients may be sparse tensors."""
+    _instead = ""
+
+    def _refuse_sparse(self) -> None:
+        from flambeau.sparse.rows import is_sparse
+
+        for group in self.param_groups:
+            if any(is_sparse(p._grad) for p in group["params"]):
+                name = "Adam" if self._instead else type(self).__name__
+                raise RuntimeError(f"{name} does not support sparse gradients{self._instead}")
+
     def _grad_mode(self) -> set_grad_enabled:
         """Steps are not recorded, unless they are to be differentiated themselves."""
+        if not self._takes_sparse and "flambeau.sparse.tensor" in sys.modules:
+            self._refuse_sparse()
         return set_grad_enabled(bool(self.defaults.get("differentiable", False)))
 
     # ---- state ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from flambeau.ops.optim import sgd_step_
@@ -23,6 +24,8 @@ class SGD(Optimizer):
         foreach, fused: accepted; all parameters are updated at once in any case.
         differentiable: record the step for autograd.
     """
+
+    _takes_sparse = True
 
     def __init__(
         self, params: ParamsT, lr: Any = 1e-3, momentum: float = 0, dampening: float = 0,
@@ -54,7 +57,7 @@ class SGD(Optimizer):
         loss = self._evaluate(closure)
         with self._grad_mode():
             for group in self.param_groups:
-                params = [p for p in group["params"] if p._grad is not None]
+                params = self._dense([p for p in group["params"] if p._grad is not None], group)
                 if not params:
                     continue
                 if not group["momentum"]:
@@ -67,6 +70,17 @@ class SGD(Optimizer):
                     self.state[p]["momentum_buffer"] = _zeros_like(p._grad)
                 self._update_with_buffers(group, new, 0.0)  # which makes the buffers the gradients
         return loss
+
+    def _dense(self, params: list[Any], group: dict[str, Any]) -> list[Any]:
+        """The parameters whose gradients are dense, after a step of those whose are sparse."""
+        if "flambeau.sparse.tensor" not in sys.modules:
+            return params
+        from flambeau.sparse.rows import is_sparse, sgd_step
+
+        for p in params:
+            if is_sparse(p._grad):
+                sgd_step(p, p._grad, self.state[p], group)
+        return [p for p in params if not is_sparse(p._grad)]
 
     def _update_with_buffers(
         self, group: dict[str, Any], params: list[Tensor], dampening: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flambeau.ops.facts import strided
 from flambeau.optim._checks import check_at_least_zero, check_betas
 from flambeau.optim._elementwise import Elementwise, counted, step_counter, zeros_like
 from flambeau.optim.optimizer import ParamsT
@@ -15,8 +16,10 @@ __all__ = ["SparseAdam"]
 class SparseAdam(Elementwise):
     """Adam that touches only rows with a gradient, neither the others' values nor their means.
 
-    Meant for embeddings.  Gradients are dense here: rows that are zero count as without one.
+    Gradients are sparse tensors, as ``Embedding(sparse=True)`` gives them.
     """
+
+    _takes_sparse = True
 
     def __init__(
         self, params: ParamsT, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
@@ -32,6 +35,18 @@ class SparseAdam(Elementwise):
         check_at_least_zero(lr, "learning rate")
         super().__init__(
             params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        found = [
+            [g, i] for g, group in enumerate(self.param_groups)
+            for i, p in enumerate(group["params"]) if p.layout is not strided]
+        if found:
+            raise ValueError(
+                f"Sparse params at indices {found}: SparseAdam requires dense parameter tensors")
+
+    def _step_group(self, params: list[Any], group: dict[str, Any]) -> None:
+        if any(p._grad.layout is strided for p in params):
+            raise RuntimeError(
+                "SparseAdam does not support dense gradients, please consider Adam instead")
+        super()._step_group(params, group)
 
     def _start(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -39,12 +54,18 @@ class SparseAdam(Elementwise):
             "exp_avg_sq": zeros_like(p)}
 
     def _update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        from flambeau.sparse.rows import Rows
+
         beta1, beta2 = group["betas"]
         step = counted(state)
-        flat = (grad != 0).reshape(grad.shape[0], -1) if grad.ndim else (grad != 0).reshape(1, 1)
-        rows = flat.any(1).reshape(grad.shape[:1] + (1,) * max(grad.ndim - 1, 0))
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        mean.add_((grad - mean) * (1 - beta1) * rows)
-        square.add_((grad * grad - square) * (1 - beta2) * rows)
+        rows = Rows(grad)
+        if not rows.count:
+            return
+        g = rows.values
+        mean, square = rows.read(state["exp_avg"]), rows.read(state["exp_avg_sq"])
+        mean = mean + (g - mean) * (1 - beta1)
+        square = square + (g * g - square) * (1 - beta2)
+        rows.write(state["exp_avg"], mean)
+        rows.write(state["exp_avg_sq"], square)
         size = group["lr"] * (1 - beta2**step) ** 0.5 / (1 - beta1**step)
-        p.sub_(mean / (square.sqrt() + group["eps"]) * rows * size)
+        rows.write(p, rows.read(p) - mean / (square.sqrt() + group["eps"]) * size)

@@ -94,11 +94,10 @@ def power(self: Any, exponent: Any) -> Any:
 @implements("add", in_place=True)
 def add(self: Any, other: Any, *, alpha: Any = 1) -> Any:
     """The sum: sparse of two sparse tensors, dense of a dense tensor and a sparse one."""
+    if not isinstance(other, Tensor):
+        raise RuntimeError("add(sparse, number) is not supported: it would make the tensor dense.")
     if not isinstance(other, SparseTensor):
-        if isinstance(self._pattern, Compressed) and isinstance(other, Tensor):
-            return to_dense(self) + other * alpha
-        raise RuntimeError(
-            "add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
+        return fb.add(to_dense(self), other, alpha=alpha)
     if not isinstance(self, SparseTensor):
         return self + (to_dense(other) if alpha == 1 else to_dense(other) * alpha)
     if self.shape != other.shape:

@@ -131,7 +131,7 @@ class SparseTensor(Tensor):
             f"Cannot access the storage of a tensor of layout {self._pattern.layout}: it has "
             "none. Convert it with .to_dense().")
 
-    storage = untyped_storage = layout_ = native = data_ptr = _derive = _no_memory
+    storage = storage_ = untyped_storage = layout_ = native = data_ptr = _derive = _no_memory
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """Not defined.

@@ -157,7 +157,7 @@ def test_sparse_adam_touches_only_rows_with_gradient():
     for step, rows in enumerate(([0, 2], [2], [1, 2])):
         grad = np.zeros((4, 3), "float32")
         grad[rows] = array(step, len(rows), 3)
-        mine.grad = fb.from_numpy(grad)
+        mine.grad = fb.from_numpy(grad).to_sparse(1)
         theirs.grad = torch.from_numpy(grad).to_sparse(1)
         opt.step()
         other.step()

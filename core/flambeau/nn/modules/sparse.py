@@ -69,7 +69,7 @@ def _row(padding_idx: int | None, rows: int) -> int | None:
 class Embedding(_Table):
     """The rows of a table at given indices.
 
-    Args as in the base; ``sparse`` is accepted, gradients are dense.
+    Args as in the base; with ``sparse`` the gradient is a sparse tensor of the rows in use.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class EmbeddingBag(_Table):
     Args:
         mode: "sum", "mean" or "max".
         include_last_offset: the last offset is the end of the last bag.
+        sparse: the gradient is a sparse tensor of the rows in use.
     """
 
     def __init__(
