@@ -194,7 +194,7 @@ for _op in _OPS.values():
 
 _LAZY = (
     "amp", "autograd", "backend", "cpu", "data", "distributions", "fallback", "fft", "func",
-    "linalg", "masked", "nn", "optim", "serialization", "signal", "sparse", "special",
+    "futures", "hub", "jit", "linalg", "masked", "nn", "optim", "serialization", "signal", "sparse", "special",
     "storages", "testing", "utils", "vision",
 )
 

@@ -30,6 +30,9 @@ from flambeau import distributions as distributions
 from flambeau import fallback as fallback
 from flambeau import fft as fft
 from flambeau import func as func
+from flambeau import futures as futures
+from flambeau import hub as hub
+from flambeau import jit as jit
 from flambeau import linalg as linalg
 from flambeau import masked as masked
 from flambeau import nn as nn
