@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau import overrides
@@ -15,13 +18,15 @@ from flambeau.overrides import OVERRIDING
 if TYPE_CHECKING:
     from flambeau.registry import Op
 
-__all__ = ["ACTIVE", "OVERRIDING", "DispatchMode", "intercept", "is_watched"]
+__all__ = ["ACTIVE", "OVERRIDING", "DispatchMode", "drawn", "intercept", "is_watched"]
 
 ACTIVE: Final[list[object]] = []
 
 
 class _Stack(threading.local):
     modes: tuple[DispatchMode, ...] = ()
+    whole: tuple[DispatchMode, ...] = ()
+    """Of the call that a mode is being asked about: all modes, those within that mode too."""
 
 
 _stack: Final = _Stack()
@@ -36,6 +41,22 @@ class DispatchMode:
         The mode itself is off while this runs, so it may call ops.
         """
         raise NotImplementedError
+
+    def handle_write(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """The first argument, after the in-place form of an op has run, or ``NotImplemented``."""
+        return NotImplemented
+
+    def handle_draw(self, shape: tuple[int, ...], draw: Callable[[tuple[int, ...]], Any]) -> Any:
+        """A tensor of random numbers, ``draw(shape)`` or what stands for it."""
+        return draw(shape)
+
+    def handle_like(self, t: Any, make: Callable[..., Any], args: Any, options: Any) -> Any:
+        """A new tensor ``make(t, *args, **options)`` like another, or ``NotImplemented``."""
+        return NotImplemented
+
+    def handle_function(self, function: Any, args: tuple[Any, ...]) -> Any:
+        """The outputs of a call of a user's ``autograd.Function``, or ``NotImplemented``."""
+        return NotImplemented
 
     def __enter__(self) -> Any:
         _stack.modes = (*_stack.modes, self)
@@ -54,12 +75,72 @@ def is_watched(*values: Any) -> bool:
     return bool(OVERRIDING) and not OVERRIDING.isdisjoint(map(type, values))
 
 
+def has_values(t: Any) -> bool:
+    """Whether the elements of a tensor may be looked at, to check them.
+
+    Not those of the meta device, which has none, nor of a sample within ``vmap``.
+    """
+    return t.device.type != "meta" and not getattr(t, "is_sample", False)
+
+
+def stacked() -> tuple[DispatchMode, ...]:
+    """The modes of this thread, outermost first."""
+    return _stack.modes
+
+
+@contextmanager
+def all_on() -> Iterator[None]:
+    """Within the context, which a mode that is being asked enters, all modes are on again."""
+    before, _stack.modes = _stack.modes, _stack.whole
+    try:
+        yield
+    finally:
+        _stack.modes = before
+
+
+def _offered(ask: Callable[[DispatchMode], Any]) -> Any:
+    """What the first mode of this thread answers, innermost first, that answers at all."""
+    modes = _stack.modes
+    try:
+        for i in range(len(modes) - 1, -1, -1):
+            _stack.modes, _stack.whole = modes[:i], modes
+            result = ask(modes[i])
+            if result is not NotImplemented:
+                return result
+    finally:
+        _stack.modes = modes
+    return NotImplemented
+
+
+def intercept_write(op: Op, args: tuple[Any, ...]) -> Any:
+    """Offer the in-place form of an op to the modes of this thread."""
+    return _offered(lambda mode: mode.handle_write(op, args))
+
+
+def intercept_function(function: Any, args: tuple[Any, ...]) -> Any:
+    """Offer a call of a user's ``autograd.Function`` to the modes of this thread."""
+    return _offered(lambda mode: mode.handle_function(function, args))
+
+
+def per_sample(t: Any, make: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Offer the making of a tensor like another to the modes of this thread."""
+    return _offered(lambda mode: mode.handle_like(t, make, args, options))
+
+
+def drawn(shape: tuple[int, ...], draw: Callable[[tuple[int, ...]], Any]) -> Any:
+    """A tensor of random numbers as the modes of this thread want it drawn."""
+    modes = _stack.modes
+    for mode in modes:  # the outermost one is asked last
+        draw = functools.partial(mode.handle_draw, draw=draw)
+    return draw(shape)
+
+
 def intercept(op: Op, args: tuple[Any, ...]) -> Any:
     """Offer a call to the modes of this thread, innermost first, then to its arguments' classes."""
     modes = _stack.modes
     try:
         for i in range(len(modes) - 1, -1, -1):
-            _stack.modes = modes[:i]
+            _stack.modes, _stack.whole = modes[:i], modes
             result = modes[i].handle(op, args)
             if result is not NotImplemented:
                 return result

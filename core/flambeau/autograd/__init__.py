@@ -42,7 +42,7 @@ def __getattr__(name: str) -> object:
         return function
     if name in ("detect_anomaly", "set_detect_anomaly"):
         return getattr(importlib.import_module("flambeau.autograd.anomaly"), name)
-    if name in ("functional", "graph", "profiler"):
+    if name in ("forward_ad", "functional", "graph", "profiler"):
         return importlib.import_module(f"flambeau.autograd.{name}")
     if name == "Variable":
         return importlib.import_module("flambeau.autograd.variable").Variable

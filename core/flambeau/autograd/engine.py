@@ -18,6 +18,7 @@ from flambeau.autograd.node import (
     edge_of,
 )
 from flambeau.fields import TensorFields
+from flambeau.modes import ACTIVE
 
 if TYPE_CHECKING:
     from flambeau.tensor import Tensor
@@ -77,7 +78,8 @@ class _Walk:
         nodes = [edge for edge, _ in roots if isinstance(edge, Node)]
         self.waiting = waiting = _count(nodes)
         grads, keep_graph = self.grads, self.keep_graph
-        own = not self.create_graph  # sums that nobody else sees may be added to in place
+        # Sums that nobody else sees may be added to in place, below the modes.
+        own = not self.create_graph and not ACTIVE
         is_short = not _Anomaly.enabled() and Watch.run is None
         summed: set[Any] = set()
         for edge, g in roots:

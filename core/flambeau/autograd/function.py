@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from flambeau import modes
 from flambeau.autograd.grad_mode import MODE, no_grad
 from flambeau.autograd.node import FREED, SAVED_OUTPUT, Node, OutputOf, Watch, edge_of, save_output
 from flambeau.tensor import Tensor, alias_of
@@ -41,8 +42,9 @@ class FunctionCtx(Node):
                     f"{type(t).__name__}")
         self.to_save = tensors
 
-    def save_for_forward(self, *tensors: Tensor) -> None:
-        """Accepted for compatibility: forward mode saves nothing here."""
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for ``jvp``, which then finds these in ``saved_tensors``."""
+        self.saved_for_forward = tensors
 
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Declare inputs that ``forward`` has modified in place."""
@@ -63,6 +65,9 @@ class FunctionCtx(Node):
         Raises:
             RuntimeError: if they were freed, or modified in place since.
         """
+        pushing = self.__dict__.get("pushing")
+        if pushing is not None:
+            return pushing  # type: ignore[no-any-return]
         if self.saved is None:
             raise RuntimeError(FREED)
         found = []
@@ -125,6 +130,16 @@ class FunctionCtx(Node):
                     "expected a Tensor or None")
         return results
 
+    def _pushed(self, along: list[Any]) -> tuple[Any, ...]:
+        """Call the user's jvp; one tangent per output of ``forward``."""
+        saved = self.__dict__.pop("saved_for_forward", None)
+        self.__dict__["pushing"] = saved
+        try:
+            results = self.function.jvp(self, *along)
+        finally:
+            del self.__dict__["pushing"]
+        return results if isinstance(results, tuple) else (results,)
+
     def _output_grads(self, g: Any) -> tuple[Any, ...]:
         """Gradients of all outputs, zeros where none came in."""
         given = g if isinstance(g, dict) else {self.differentiable[0]: g}
@@ -155,6 +170,10 @@ class Function(metaclass=_FunctionMeta):
     """
 
     _node_class: Any
+    generate_vmap_rule: bool = False
+    """Whether ``vmap`` may be made of the ops of ``forward`` and ``backward``."""
+    is_transparent: bool = False
+    """Whether modes see the ops of ``forward`` in place of the call."""
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -176,9 +195,39 @@ class Function(metaclass=_FunctionMeta):
 
     vjp = backward
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """Compute the tangents of the outputs from those of the arguments of ``forward``."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD.")
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        """Compute the outputs for a batch: ``(outputs, out_dims)``.
+
+        Args:
+            info: has ``batch_size`` and ``randomness``.
+            in_dims: which dimension of each argument counts the samples, None for none.
+        """
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod "
+            "or set generate_vmap_rule=True.")
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward`` and record ``backward``."""
+        if modes.ACTIVE and not cls.is_transparent:
+            handled = modes.intercept_function(cls, args)
+            if handled is not NotImplemented:
+                return handled
+        return cls._called(args, kwargs)[1]
+
+    @classmethod
+    def _called(
+        cls, args: tuple[Any, ...], kwargs: dict[str, Any], for_jvp: bool = False
+    ) -> tuple[Any, Any]:
+        """The node and the outputs of a call; ``for_jvp`` saves tensors even if none is needed."""
         ctx = cls._node_class()
         ctx._begin(args)
         recorded = MODE.enabled and any(ctx.needs_input_grad)
@@ -190,9 +239,9 @@ class Function(metaclass=_FunctionMeta):
                 result = cls.forward(ctx, *args, **kwargs)
         several = isinstance(result, (tuple, list))
         outs = _wire(ctx, args, tuple(result) if several else (result,), recorded)
-        if recorded:
+        if recorded or for_jvp:
             ctx._finish_saving(outs)
-        return outs if several else outs[0]
+        return ctx, outs if several else outs[0]
 
 
 def _wire(

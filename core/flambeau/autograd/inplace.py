@@ -144,6 +144,11 @@ def call_inplace(op: Op, args: tuple[Any, ...]) -> Tensor:
     if tuple(map(type, args)) not in op.accepted:
         check_arguments(op, args)
     t: Tensor = args[0]
+    if modes.ACTIVE:
+        handled = modes.intercept_write(op, args)
+        if handled is not NotImplemented:
+            changed: Tensor = handled
+            return changed
     if (modes.ACTIVE or modes.OVERRIDING) and op.name != "copy":  # the copy below must arrive
         from flambeau.ops.memory import copy_
 

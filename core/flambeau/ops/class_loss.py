@@ -8,6 +8,7 @@ from typing import Any
 from flambeau import dtypes
 from flambeau.autograd.grad_mode import is_grad_enabled
 from flambeau.loss_reduction import check_reduction, reduced, reduction_of
+from flambeau.modes import has_values
 from flambeau.ops.compare import where
 from flambeau.ops.layer_norm import wide
 from flambeau.ops.pointwise import exp
@@ -85,7 +86,7 @@ def _targets(
     target = target.long()
     used = target != ignore_index
     safe = where(used, target, 0)
-    if target.device.type != "meta" and bool(((safe < 0) | (safe >= classes)).any()):
+    if has_values(target) and bool(((safe < 0) | (safe >= classes)).any()):
         wrong = safe[(safe < 0) | (safe >= classes)]
         raise IndexError(f"Target {wrong[0].item()} is out of bounds.")
     weights = used.to(what)

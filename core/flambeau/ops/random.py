@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from flambeau import dispatch, dtypes, random, rng
+from flambeau import dispatch, dtypes, modes, random, rng
 from flambeau.device import CPU, META
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, strides_in_order
@@ -62,6 +62,16 @@ def draw(
     *arguments: Any,
 ) -> Tensor:
     """A row-major tensor of random numbers; none are drawn for the meta device."""
+    if modes.ACTIVE:
+        return modes.drawn(  # type: ignore[no-any-return]
+            shape, lambda size: _draw(kind, size, sampler, generator, name, arguments))
+    return _draw(kind, shape, sampler, generator, name, arguments)
+
+
+def _draw(
+    kind: Kind, shape: tuple[int, ...], sampler: Sampler, generator: Any, name: str,
+    arguments: tuple[Any, ...],
+) -> Tensor:
     if kind.device is META:
         return dispatch.empty(kind, Layout.contiguous(shape))
     values = sampler(source(generator, name), shape, kind.dtype.name, *arguments)
@@ -74,6 +84,18 @@ def draw_like(
 ) -> Tensor:
     """A dense tensor of random numbers, drawn in the order of the memory of a layout."""
     layout = in_memory_order(layout)
+    if modes.ACTIVE:
+        return modes.drawn(  # type: ignore[no-any-return]
+            layout.shape, lambda size: _draw_in_order(
+                kind, layout if tuple(size) == tuple(layout.shape) else Layout.contiguous(size),
+                sampler, generator, name, arguments, named))
+    return _draw_in_order(kind, layout, sampler, generator, name, arguments, named)
+
+
+def _draw_in_order(
+    kind: Kind, layout: Layout, sampler: Sampler, generator: Any, name: str,
+    arguments: tuple[Any, ...], named: dict[str, Any],
+) -> Tensor:
     if kind.device is META:
         return dispatch.empty(kind, layout)
     values = sampler(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from operator import index
 from typing import Any
 
-from flambeau import dispatch, dtypes
+from flambeau import dispatch, dtypes, modes
 from flambeau.kind import kind_of
 from flambeau.layout import (
     Layout,
@@ -316,8 +316,10 @@ def _into_zeros(g: Tensor, shape: Sequence[int], place: Any) -> Tensor:
     """Zeros of a shape with the gradient written to a part of it."""
     from flambeau.ops.create import zeros
 
-    result: Tensor = zeros(tuple(shape), dtype=g.dtype, device=g.device)
-    if g._requires_grad:
+    watched = bool(modes.ACTIVE)
+    result: Tensor = g.new_zeros(tuple(shape)) if watched else (
+        zeros(tuple(shape), dtype=g.dtype, device=g.device))
+    if g._requires_grad or watched:
         layout = place(result.layout_())
         return as_strided_scatter(
             result, g, layout.shape, layout.strides, layout.offset)
