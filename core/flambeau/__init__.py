@@ -194,11 +194,12 @@ for _op in _OPS.values():
 
 _LAZY = (
     "amp", "autograd", "backend", "cpu", "data", "distributions", "fallback", "fft", "func",
-    "futures", "hub", "jit", "linalg", "masked", "nn", "optim", "serialization", "signal", "sparse", "special",
-    "storages", "testing", "utils", "vision",
+    "futures", "hub", "jit", "linalg", "masked", "nn", "optim", "profiler", "serialization", "signal",
+    "sparse", "special", "storages", "testing", "utils", "vision",
 )
 
 _ELSEWHERE = {
+    "vmap": "func",
     **dict.fromkeys((
         "hspmm", "smm", "sparse_bsc_tensor", "sparse_bsr_tensor", "sparse_compressed_tensor",
         "sparse_coo_tensor", "sparse_csc_tensor", "sparse_csr_tensor", "sspaddmm",
