@@ -10,7 +10,7 @@ import flambeau as fb
 from flambeau.vision.archive import gunzip
 from flambeau.vision.datasets.idx import read_idx
 from flambeau.vision.datasets.vision import Transform, VisionDataset, split_name
-from flambeau.vision.download import fetch
+from flambeau.download import fetch
 from flambeau.vision.pillow import pillow
 
 if TYPE_CHECKING:

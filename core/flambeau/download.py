@@ -27,6 +27,9 @@ class Broken(OSError):
 
 
 def _algorithm(checksum: str) -> str:
+    algorithm, found, _ = checksum.partition(":")
+    if found:
+        return algorithm
     try:
         return _ALGORITHM_OF_LENGTH[len(checksum)]
     except KeyError:
@@ -51,10 +54,18 @@ def is_intact(path: str | Path, checksum: str | None = None) -> bool:
     """
     if not os.path.isfile(path):
         return False
-    return checksum is None or checksum_of(path, _algorithm(checksum)) == checksum.lower()
+    return checksum is None or _fits(checksum_of(path, _algorithm(checksum)), checksum)
 
 
-def fetch(urls: Sequence[str], path: str | Path, checksum: str | None = None) -> None:
+def _fits(found: str, checksum: str) -> bool:
+    algorithm, is_prefix, digits = checksum.lower().partition(":")
+    return found.startswith(digits) if is_prefix else found == algorithm
+
+
+def fetch(
+    urls: Sequence[str], path: str | Path, checksum: str | None = None, progress: bool = True,
+    again: bool = False,
+) -> None:
     """Have a file, from the first mirror that gives it.
 
     Does nothing if the file is there with the right checksum.  Several processes may ask for the
@@ -63,7 +74,9 @@ def fetch(urls: Sequence[str], path: str | Path, checksum: str | None = None) ->
     Args:
         urls: the same file at several places (``https:``, ``http:`` or ``file:``).
         path: where it goes.
-        checksum: MD5, SHA-1 or SHA-256 in hex digits.
+        checksum: MD5, SHA-1 or SHA-256 in hex digits; or ``"sha256:"`` and the first of them.
+        progress: whether a terminal is shown how far it is.
+        again: fetch it although it is there, if no checksum tells that it is the same.
 
     Raises:
         ValueError: an address or a checksum of another kind.
@@ -76,12 +89,12 @@ def fetch(urls: Sequence[str], path: str | Path, checksum: str | None = None) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with _exclusive(path.parent):
-        if is_intact(path, checksum):
+        if is_intact(path, checksum) and not (again and checksum is None):
             return
         failures: list[str] = []
         for url in urls:
             try:
-                _fetch(url, part, checksum)
+                _fetch(url, part, checksum, progress)
             except (OSError, RuntimeError) as error:
                 failures.append(f"  {url}: {error}")
                 continue
@@ -90,17 +103,16 @@ def fetch(urls: Sequence[str], path: str | Path, checksum: str | None = None) ->
     tried = "\n".join(failures)
     raise RuntimeError(
         f"could not download {path.name}:\n{tried}\n"
-        f"Try again later, point the dataset class at another mirror, or put the file at {path} "
-        "yourself."
+        f"Try again later, name another mirror, or put the file at {path} yourself."
     )
 
 
-def _fetch(url: str, part: Path, checksum: str | None) -> None:
+def _fetch(url: str, part: Path, checksum: str | None, progress: bool) -> None:
     """One mirror; connections that break are resumed."""
     resumed = part.exists()
     for attempt in range(_ATTEMPTS):
         try:
-            _transfer(url, part, resume=checksum is not None)
+            _transfer(url, part, checksum is not None, progress)
             break
         except Broken:
             resumed = True
@@ -114,7 +126,7 @@ def _fetch(url: str, part: Path, checksum: str | None) -> None:
         if not resumed:
             raise
         # The beginning may be that of another version of the file: take it in one piece.
-        _transfer(url, part, resume=False)
+        _transfer(url, part, False, progress)
         try:
             _verify(part, checksum)
         except RuntimeError:
@@ -127,15 +139,15 @@ def _verify(part: Path, checksum: str | None) -> None:
         return
     algorithm = _algorithm(checksum)
     found = checksum_of(part, algorithm)
-    if found != checksum.lower():
+    if not _fits(found, checksum):
         raise RuntimeError(
             f"{part.name.removesuffix('.part')} is corrupt: expected {algorithm} {checksum}, "
             f"found {found} ({part.stat().st_size} bytes). The transfer was damaged or the server "
-            "has another file; nothing was kept, so download=True fetches it anew"
+            "has another file; nothing was kept, so another attempt fetches it anew"
         )
 
 
-def _transfer(url: str, part: Path, resume: bool) -> None:
+def _transfer(url: str, part: Path, resume: bool, progress: bool) -> None:
     import urllib.error
     import urllib.request
 
@@ -155,13 +167,14 @@ def _transfer(url: str, part: Path, resume: bool) -> None:
     with response:
         continued = getattr(response, "status", None) == 206
         with open(part, "ab" if continued else "wb") as file:
-            _copy(response, file, done if continued else 0)
+            _copy(response, file, done if continued else 0, progress)
 
 
-def _copy(response: HTTPResponse, file: IO[bytes], done: int) -> None:
+def _copy(response: HTTPResponse, file: IO[bytes], done: int, progress: bool) -> None:
     length = response.headers.get("Content-Length")
     expected = None if length is None else done + int(length)
-    with _progress(os.path.basename(file.name).removesuffix(".part"), expected, done) as advance:
+    name = os.path.basename(file.name).removesuffix(".part")
+    with _progress(name, expected, done, progress) as advance:
         while True:
             try:
                 chunk = response.read(_CHUNK)
@@ -177,7 +190,7 @@ def _copy(response: HTTPResponse, file: IO[bytes], done: int) -> None:
 
 
 @contextlib.contextmanager
-def _progress(name: str, total: int | None, done: int) -> Iterator[Any]:
+def _progress(name: str, total: int | None, done: int, wanted: bool) -> Iterator[Any]:
     """A progress bar on a terminal, if tqdm is installed."""
     try:
         import tqdm
@@ -185,7 +198,8 @@ def _progress(name: str, total: int | None, done: int) -> Iterator[Any]:
         yield lambda _: None
         return
     with tqdm.tqdm(
-        desc=name, total=total, initial=done, unit="B", unit_scale=True, disable=None, leave=False
+        desc=name, total=total, initial=done, unit="B", unit_scale=True,
+        disable=None if wanted else True, leave=False,
     ) as bar:
         yield bar.update
 

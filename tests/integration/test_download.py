@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from flambeau.vision import download
-from flambeau.vision.download import fetch, is_intact
+from flambeau import download
+from flambeau.download import fetch, is_intact
 
 CONTENT = os.urandom(300_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
