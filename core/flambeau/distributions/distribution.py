@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import flambeau as fb
 from flambeau.distributions import constraints
@@ -35,7 +34,7 @@ class Distribution:
     has_rsample = False
     has_enumerate_support = False
     _validate_args = __debug__
-    arg_constraints: ClassVar[Any] = None
+    arg_constraints: Any = None
     _batch_shape: Size
     _event_shape: Size
 
@@ -257,8 +256,3 @@ def _all(checked: Any) -> bool:
     if isinstance(checked, bool):
         return checked
     return bool(checked.device.type == "meta" or checked.all().item())
-
-
-def log_of(value: Any) -> Any:
-    """The logarithm of a tensor or of a number."""
-    return value.log() if isinstance(value, Tensor) else math.log(value)

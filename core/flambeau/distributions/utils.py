@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flambeau as fb
@@ -11,10 +11,12 @@ from flambeau.tensor import Tensor
 __all__ = [
     "broadcast_all",
     "clamp_probs",
+    "empty_like_parameter",
     "euler_constant",
     "lazy_property",
     "logits_to_probs",
     "probs_to_logits",
+    "standard_normal",
     "sum_rightmost",
     "tril_matrix_to_vec",
     "vec_to_tril_matrix",
@@ -46,32 +48,38 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     return tuple(fb.broadcast_tensors(*tensors))
 
 
+def empty_like_parameter(shape: Sequence[int], parameter: Tensor) -> Tensor:
+    """Uninitialised memory of a shape, in a parameter's dtype, on its device."""
+    return fb.empty(tuple(shape), dtype=parameter.dtype, device=parameter.device)
+
+
+def standard_normal(shape: Sequence[int], parameter: Tensor) -> Tensor:
+    """Standard normal numbers in a parameter's dtype, on its device."""
+    return fb.randn(tuple(shape), dtype=parameter.dtype, device=parameter.device)
+
+
 def clamp_probs(probs: Tensor) -> Tensor:
     """Chances kept away from 0 and 1 by the precision of their dtype."""
     least = fb.finfo(probs.dtype).eps
-    clamped: Tensor = probs.clamp(min=least, max=1 - least)
-    return clamped
+    return probs.clamp(min=least, max=1 - least)
 
 
 def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
     """Chances of logits: each by itself if ``is_binary``, else those of the last dimension."""
-    probs: Tensor = fb.sigmoid(logits) if is_binary else fb.softmax(logits, dim=-1)
-    return probs
+    return fb.sigmoid(logits) if is_binary else fb.softmax(logits, dim=-1)
 
 
 def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
     """Logits of chances, which are clamped first: log-odds if ``is_binary``, else logarithms."""
     clamped = clamp_probs(probs)
-    logits: Tensor = fb.log(clamped)
-    return logits - fb.log1p(-clamped) if is_binary else logits
+    return fb.log(clamped) - fb.log1p(-clamped) if is_binary else fb.log(clamped)
 
 
 def sum_rightmost(value: Tensor, dims: int) -> Tensor:
     """The sum over so many last dimensions."""
     if dims == 0:
         return value
-    total: Tensor = value.reshape((*value.shape[: value.ndim - dims], -1)).sum(-1)
-    return total
+    return value.reshape((*value.shape[: value.ndim - dims], -1)).sum(-1)
 
 
 class lazy_property(property):
@@ -108,8 +116,7 @@ def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
     if not -n <= diag < n:
         raise ValueError(f"diag ({diag}) provided is outside [{-n}, {n - 1}]")
     row, column = fb.tril_indices(n, n, diag, device=mat.device)
-    vec: Tensor = mat[..., row, column]
-    return vec
+    return mat[..., row, column]
 
 
 def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
@@ -128,5 +135,4 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
     row, column = fb.tril_indices(size, size, diag, device=vec.device)
     flat = vec.new_zeros((*vec.shape[:-1], size * size))
     places = (row * size + column).expand(vec.shape)
-    mat: Tensor = flat.scatter(-1, places, vec).reshape((*vec.shape[:-1], size, size))
-    return mat
+    return flat.scatter(-1, places, vec).reshape((*vec.shape[:-1], size, size))

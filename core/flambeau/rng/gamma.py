@@ -52,7 +52,8 @@ def dirichlet(generator: Generator, concentrations: Array) -> Array:
     with np.errstate(invalid="ignore"):
         parts = cast(drawn / drawn.sum(-1, keepdims=True), name)
     most = np.array(1.0 - 2.0 ** -DIGITS[name], numpy_dtype(name))
-    return np.minimum(np.maximum(parts, smallest_normal(name)), most)
+    inside: Array = np.minimum(np.maximum(parts, smallest_normal(name)), most)
+    return inside
 
 
 def smallest_normal(name: str) -> Array:
