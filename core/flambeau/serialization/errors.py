@@ -41,7 +41,8 @@ def malformed(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except CheckpointError:
+    except CheckpointError as error:
+        error.args = (f"{what}: {error}",)
         raise
     except OfTheUser as carried:
         raise carried.error from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickletools
 import struct
 import sys
 from typing import Any, Final
@@ -42,36 +41,25 @@ class Stream:
             raise CheckpointError("the file does not say what system wrote it")
         self.byteorder = "little" if system.get("little_endian", True) else "big"
         self.start = file.tell()
-        for _ in pickletools.genops(file):  # to its end: the storages come behind
-            pass
-        self._locate()
-
-    def _locate(self) -> None:
-        keys = _plain(self.file)
+        item_sizes = _item_sizes(file)  # behind the pickle now: the list of storages
+        keys = _plain(file)
         if type(keys) is not list or len(set(map(str, keys))) != len(keys):
             raise CheckpointError("the file has no list of storages")
-        at = self.file.tell()
-        self.file.seek(0, 2)
-        self.size = self.file.tell()
-        self._keys = [str(key) for key in keys]
         self._members: dict[str, Member] = {}
-        self._next = at
+        self.end = self._locate([str(key) for key in keys], item_sizes)
 
     def find(self, key: str, nbytes: int) -> Member:
-        """Where the bytes of a storage lie: behind those before it, whose sizes must be known."""
+        """Where the bytes of a storage lie."""
         found = self._members.get(key)
         if found is None:
             raise CheckpointError(f"the file has no storage {key[:80]}")
         return found
 
-    def locate(self, item_sizes: dict[str, int]) -> None:
-        """Find all storages: each is a count of elements and their bytes.
-
-        Args:
-            item_sizes: bytes per element by key, as the pickle says.
-        """
-        at = self._next
-        for key in self._keys:
+    def _locate(self, keys: list[str], item_sizes: dict[str, int]) -> int:
+        """Find all storages, each a count of elements and their bytes; returns where they end."""
+        at: int = self.file.tell()
+        size = self.file.seek(0, 2)
+        for key in keys:
             if key not in item_sizes:
                 raise CheckpointError(f"storage {key[:80]} is not used by the pickle")
             self.file.seek(at)
@@ -79,37 +67,33 @@ class Stream:
             count = int.from_bytes(data, self.byteorder, signed=True)  # type: ignore[arg-type]
             nbytes = count * item_sizes[key]
             at += _COUNT.size
-            if count < 0 or at + nbytes > self.size:
+            if count < 0 or at + nbytes > size:
                 raise CheckpointError(f"storage {key[:80]} reaches beyond the file")
             self._members[key] = Member(at, nbytes, 0)
             at += nbytes
-        self.end = at
+        return at
 
-    def item_sizes(self) -> dict[str, int]:
-        """Bytes per element of each storage, read off the pickle without making anything."""
-        from flambeau.storages.legacy import LegacyStorage
 
-        sizes: dict[str, int] = {}
+def _item_sizes(file: Any) -> dict[str, int]:
+    """Bytes per element of each storage, read off the pickle without making anything."""
+    from flambeau.storages.legacy import LegacyStorage
 
-        def note(pid: Any) -> Any:
-            if type(pid) is not tuple or len(pid) < 5:
-                raise CheckpointError("a malformed reference to a storage")
-            cls, key = pid[1], pid[2]
-            is_typed = isinstance(cls, type) and issubclass(cls, LegacyStorage)
-            sizes[str(key)] = cls.dtype.itemsize if is_typed else 1
-            return None
+    sizes: dict[str, int] = {}
 
-        self.file.seek(self.start)
-        _References(note).scan(self.file)
-        return sizes
+    def note(pid: Any) -> Any:
+        if type(pid) is not tuple or len(pid) < 5:
+            raise CheckpointError("a malformed reference to a storage")
+        cls, key = pid[1], pid[2]
+        is_typed = isinstance(cls, type) and issubclass(cls, LegacyStorage)
+        sizes[str(key)] = cls.dtype.itemsize if is_typed else 1
+        return None
+
+    _References(note).run(file)
+    return sizes
 
 
 class _References(Machine):
     """Follows a pickle only as far as its persistent ids need."""
-
-    def scan(self, file: Any) -> None:
-        """Call the persistent load for each id."""
-        self.run(file)
 
     def _find(self, name: str) -> Any:
         from flambeau.serialization import names

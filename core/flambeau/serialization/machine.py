@@ -45,13 +45,16 @@ class Machine:
         Raises:
             CheckpointError: for what is not allowed.
         """
-        table = _TABLE
-        for code, argument, _ in pickletools.genops(
-                io.BytesIO(data) if isinstance(data, bytes) else data):
-            step = table.get(code.name)
-            if step is None:
-                raise CheckpointError(f"the pickle uses {code.name}, which no checkpoint does")
-            step(self, argument)
+        file: Any = io.BytesIO(data) if isinstance(data, bytes) else data
+        read, table = file.read, _TABLE
+        while (code := read(1)) != b".":
+            found = table.get(code)
+            if found is None:
+                raise CheckpointError(
+                    f"the pickle uses the opcode {code!r}, which no checkpoint does"
+                    if code else "the pickle ends too early")
+            step, reader = found
+            step(self, None if reader is None else reader(file))
         if len(self.stack) != 1 or self.marks:
             raise CheckpointError("the pickle ends with other than one value")
         return self.stack[0]
@@ -110,7 +113,7 @@ class Machine:
 
     # ---- objects -------------------------------------------------------------------------
     def _global(self, argument: str) -> None:
-        self.stack.append(self._find(argument.replace(" ", ".", 1)))
+        self.stack.append(self._find(argument))
 
     def _stack_global(self, argument: Any) -> None:
         name, module = self.stack.pop(), self.stack.pop()
@@ -212,7 +215,7 @@ def _steps() -> dict[str, Callable[[Machine, Any], None]]:
         "SHORT_BINSTRING", "BINSTRING")
     return {
         **dict.fromkeys(literals, m._push),
-        **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda self, a: None),
+        **dict.fromkeys(("PROTO", "FRAME"), lambda self, a: None),
         **dict.fromkeys(("BINPUT", "LONG_BINPUT"), m._put), "MEMOIZE": m._memoize,
         **dict.fromkeys(("BINGET", "LONG_BINGET"), m._get),
         "NONE": lambda self, a: self._push(None),
@@ -243,4 +246,22 @@ def _last_two(stack: list[Any]) -> list[Any]:
     return [key, value]
 
 
-_TABLE: Final = _steps()
+def _table() -> dict[bytes, tuple[Callable[[Machine, Any], None], Callable[[Any], Any] | None]]:
+    """What each opcode does, and how its argument is read: Python's own description of pickles."""
+    steps = _steps()
+    readers: dict[str, Any] = {
+        code.name: code.arg and code.arg.reader for code in pickletools.opcodes}
+    readers["GLOBAL"] = _read_name  # pickletools' own undoes escapes, which names do not have
+    return {
+        code.code.encode("latin-1"): (steps[code.name], readers[code.name])
+        for code in pickletools.opcodes if code.name in steps}
+
+
+def _read_name(file: Any) -> str:
+    lines = file.readline(), file.readline()
+    if not all(line.endswith(b"\n") for line in lines):
+        raise CheckpointError("the pickle ends within a name")
+    return b".".join(line[:-1] for line in lines).decode("utf-8")
+
+
+_TABLE: Final = _table()

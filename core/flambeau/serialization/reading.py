@@ -86,8 +86,6 @@ class _Reader:
                     "`save(_use_new_zipfile_serialization=True)`, please save your checkpoint with "
                     "this option in order to use mmap")
             self.stream = stream = legacy_stream.Stream(file)
-            stream.locate(stream.item_sizes())
-            file.seek(stream.start)
             self.records = Records(file, stream.find, restore, foresee, stream.byteorder)
         else:
             raise CheckpointError(_what_is(file, head))
