@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flambeau.autograd.grad_mode import MODE
-from flambeau.autograd.node import Node, OpNode, attach, edge_of, record
+from flambeau.autograd.node import SAVED_OUTPUT, Node, OpNode, attach, edge_of, record
 
 if TYPE_CHECKING:
     from flambeau.layout import Layout
@@ -173,8 +173,22 @@ def call_inplace(op: Op, args: tuple[Any, ...]) -> Tensor:
     t.storage_().version += 1
     if recorded:
         node = record(op, (before, *args[1:]), (t,))
+        _outdate(node, t, before)
         rebase(op, t, node)
     return t
+
+
+def _outdate(node: OpNode, t: Tensor, before: Tensor) -> None:
+    """Let saved arguments that lie in the memory written to be found modified.
+
+    They were saved after the write; the output was so rightly.
+    """
+    if node.saved is None:
+        return
+    node.versions = tuple(
+        version - 1 if version > 0 and value is not before and value._extra is not SAVED_OUTPUT and
+        value._storage is t._storage else version
+        for value, version in zip(node.saved, node.versions, strict=True))
 
 
 def _with_history(op: Op, t: Tensor) -> Tensor:

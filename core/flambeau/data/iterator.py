@@ -6,7 +6,7 @@ import itertools
 import pickle
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flambeau.data import worker as worker_side
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 # Seconds that workers get to finish when the iteration is over for a reason that cannot wait.
 _SHORT_GRACE = 0.5
+
+
+class Watch:
+    """Who wants to see batches as they are made, while they want to: the profiler."""
+
+    next: Callable[[Any], Any] | None = None
 
 
 class LoaderIterator:
@@ -50,7 +56,7 @@ class LoaderIterator:
         return len(self._sampler)
 
     def __next__(self) -> Any:
-        batch = self._next_batch()
+        batch = self._next_batch() if Watch.next is None else Watch.next(self)
         self._yielded += 1
         self._check_length()
         return batch

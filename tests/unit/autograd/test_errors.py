@@ -175,3 +175,13 @@ def test_graph_is_freed_without_the_garbage_collector() -> None:
         assert node() is None
     finally:
         gc.enable()
+
+
+def test_an_operand_that_is_written_to_cannot_be_differentiated():
+    z = fb.ones(2, requires_grad=True) * 2
+    z.mul_(z)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+    z = fb.ones(2, requires_grad=True) * 2
+    z.add_(z)  # nothing of it is needed
+    z.sum().backward()
