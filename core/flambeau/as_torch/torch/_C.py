@@ -3,7 +3,9 @@
 
 from flambeau import Generator as Generator
 from flambeau import Tensor as Tensor
+from flambeau.linalg import LinAlgError
 
+_LinAlgError = LinAlgError
 _GLIBCXX_USE_CXX11_ABI = True
 
 
