@@ -221,7 +221,9 @@ def test_a_person_is_asked(
             hub.load("some/models", "tiny")
 
 
-def test_code_is_fetched_once(github: Any, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_code_is_fetched_once(
+    github: Any, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(2):
         assert hub.load("some/models:" + "b" * 7, "tiny", trust_repo=True) == 10
     assert [name for name, _ in github.requests].count("b" * 7) == 1
