@@ -116,6 +116,7 @@ from flambeau.ops.grid import (
 from flambeau.ops.histogram import histogram, histogramdd
 from flambeau.ops.join import concat
 from flambeau.ops.join import concat as concatenate
+from flambeau.ops.legacy import is_distributed
 from flambeau.ops.matrix_exp import pca_lowrank, svd_lowrank
 from flambeau.ops.memory import clone, detach, detach_, detach_copy, resize_as_, zero_
 from flambeau.ops.products import chain_matmul
@@ -199,6 +200,12 @@ _LAZY = (
 )
 
 _ELSEWHERE = {
+    "AcceleratorError": "errors", "cond": "control_flow", "lobpcg": "eigenpairs",
+    "while_loop": "control_flow",
+    **dict.fromkeys((
+        "sym_float", "sym_fresh_size", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not",
+        "sym_sqrt", "sym_sum",
+    ), "symbols"),
     "vmap": "func",
     **dict.fromkeys((
         "hspmm", "smm", "sparse_bsc_tensor", "sparse_bsr_tensor", "sparse_compressed_tensor",
@@ -214,7 +221,8 @@ _ELSEWHERE = {
         "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window",
     ), "signal.windows"),
     **dict.fromkeys((
-        "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
+        "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi",
+        "get_deterministic_debug_mode", "get_device_module",
         "get_float32_matmul_precision", "get_num_interop_threads",
         "is_deterministic_algorithms_warn_only_enabled", "is_warn_always_enabled",
         "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal",

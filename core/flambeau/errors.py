@@ -44,3 +44,7 @@ class OutOfMemoryError(RuntimeError):
 
 class LayoutError(NotImplementedError):
     """An operation that tensors of a sparse layout do not have."""
+
+
+class AcceleratorError(BackendError):
+    """A device failed while it computed; what it had in its memory may be lost."""

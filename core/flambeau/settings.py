@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 
 class _State:
@@ -108,3 +109,28 @@ def set_warn_always(always: bool) -> None:
 def is_warn_always_enabled() -> bool:
     """Whether warnings each time were asked for."""
     return _State.warns_always
+
+
+def compiled_with_cxx11_abi() -> bool:
+    """Whether C++ extensions must use the ABI of C++ 11: the only one that compilers still have."""
+    return True
+
+
+def get_device_module(device: Any = None) -> Any:
+    """The submodule of a device type, ``flambeau.cpu`` for example.
+
+    Raises:
+        RuntimeError: if there is none.
+    """
+    import importlib.util
+
+    from flambeau.device import device as Device
+    from flambeau.device import get_default_device
+
+    kind = (get_default_device() if device is None else Device(device)).type
+    name = f"flambeau.{kind}"
+    module = importlib.import_module(name) if importlib.util.find_spec(name) else None
+    if not hasattr(module, "is_available"):
+        raise RuntimeError(
+            f"Invalid device module '{kind}': flambeau has no submodule for devices of that type")
+    return module

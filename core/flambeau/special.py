@@ -6,3 +6,4 @@ globals().update({
     op.name.removeprefix("special_"): op.function
     for op in OPS.values() if "special" in op.namespaces
 })
+digamma, expit = OPS["digamma"].function, OPS["sigmoid"].function

@@ -64,6 +64,25 @@ def view_as_complex(self: Tensor) -> Tensor:
     return from_storage(kind_of(self.device, self.dtype.to_complex()), self.storage_(), layout)
 
 
+@composite(
+    "view_as_real_copy(Tensor self) -> Tensor", dtypes="complex", method=False,
+    samples=unary(), errors=lambda make: iter([error(RuntimeError, "complex", make.index(2, 3))]),
+)
+def view_as_real_copy(self: Tensor) -> Tensor:
+    """Complex numbers as pairs (real, imaginary) in a new last dimension, as a copy."""
+    return view_as_real(self).clone()  # type: ignore[no-any-return]
+
+
+@composite(
+    "view_as_complex_copy(Tensor self) -> Tensor", method=False,
+    samples=lambda make: _wide(make, [sample(make(3, 2)), sample(make(2, 4, 2))]),
+    errors=lambda make: iter([error(RuntimeError, "size 2", make(3, 3))]),
+)
+def view_as_complex_copy(self: Tensor) -> Tensor:
+    """Pairs (real, imaginary) in the last dimension as complex numbers, as a copy."""
+    return view_as_complex(self).clone()  # type: ignore[no-any-return]
+
+
 @composite("conj(Tensor self) -> Tensor", dtypes="all", out=False, samples=unary(),
            errors=unary_errors)
 def conj(self: Tensor) -> Any:

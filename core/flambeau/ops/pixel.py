@@ -103,3 +103,14 @@ def channel_shuffle(self: Tensor, groups: int) -> Tensor:
     parts = reshape(self, (batch, groups, channels // groups, *spatial))
     result: Tensor = reshape(parts.transpose(1, 2), self.shape)
     return result
+
+
+@composite(
+    "native_channel_shuffle(Tensor self, int groups) -> Tensor", dtypes="all",
+    namespaces=("", "nn.functional"), method=False, out=False, errors=_errors,
+    samples=lambda make: iter([sample(make(2, 6, 3), 3), sample(make(1, 4, 2, 2), 2)]),
+)
+def native_channel_shuffle(self: Tensor, groups: int) -> Tensor:
+    """Another name of :func:`channel_shuffle`."""
+    result: Tensor = channel_shuffle(self, groups)
+    return result
