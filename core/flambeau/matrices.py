@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau.dtypes import dtype
+from flambeau.modes import every_sample
 from flambeau.tensor import Tensor
 
 NAMES = {
@@ -60,7 +61,8 @@ def check_square(name: str, x: Tensor, argument: str = "A") -> None:
 
 def first_failure(info: Tensor) -> tuple[int, int] | None:
     """Which matrix of a batch failed first, and the number that says where; None if none did."""
-    if not info.numel():
+    info = every_sample(info)
+    if not info.numel() or info.device.type == "meta":
         return None
     for i, value in enumerate(info.reshape(-1).tolist()):
         if value:

@@ -7,6 +7,7 @@ from typing import Any
 import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.exp_family import ExponentialFamily
+from flambeau.distributions.utils import one_hot_like
 from flambeau.ops.gamma_draws import _sample_dirichlet
 from flambeau.tensor import Tensor
 
@@ -45,7 +46,7 @@ class Dirichlet(ExponentialFamily):
         """What the concentrations exceed 1 by, over its sum; a corner if all are below 1."""
         excess = (self.concentration - 1).clamp(min=0.0)
         inside = excess / excess.sum(-1, keepdim=True)
-        corner = fb.nn.functional.one_hot(inside.argmax(-1), inside.shape[-1]).to(inside)
+        corner = one_hot_like(inside.argmax(-1), inside)
         return fb.where((self.concentration < 1).all(-1, keepdim=True), corner, inside)
 
     @property

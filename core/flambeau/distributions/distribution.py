@@ -73,7 +73,7 @@ class Distribution:
             if derived and name not in self.__dict__:
                 continue  # follows from another parameter, which is checked
             value = getattr(self, name)
-            if not _all(constraint.check(value)):
+            if not _holds(constraint, value):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape "
                     f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
@@ -236,7 +236,7 @@ class Distribution:
                 "initialize the distribution with `validate_args=False` to turn off validation.",
                 stacklevel=3)
             return
-        if not _all(support.check(value)):
+        if not _holds(support, value):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) "
                 f"to be within the support ({support!r}) of the distribution {self!r}, but found "
@@ -251,8 +251,8 @@ class Distribution:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _all(checked: Any) -> bool:
-    """Whether all is true; nobody can tell of what is on the meta device."""
-    if isinstance(checked, bool):
-        return checked
-    return bool(checked.device.type == "meta" or checked.all().item())
+def _holds(constraint: Any, value: Any) -> bool:
+    """Whether all events satisfy a constraint; nobody can tell of those on the meta device."""
+    if isinstance(value, Tensor) and value.device.type == "meta":
+        return True
+    return bool(constraint.check(value).all().item())

@@ -8,8 +8,8 @@ import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.categorical import Categorical
 from flambeau.distributions.distribution import Distribution
+from flambeau.distributions.utils import one_hot_like
 from flambeau.layout import Size
-from flambeau.nn.functional import one_hot
 from flambeau.tensor import Tensor
 
 __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
@@ -76,7 +76,7 @@ class OneHotCategorical(Distribution):
         return self.probs * (1 - self.probs)
 
     def _vectors(self, indices: Tensor) -> Tensor:
-        return one_hot(indices, self._event_shape[0]).to(self.probs)
+        return one_hot_like(indices, self.probs)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """One-hot vectors."""

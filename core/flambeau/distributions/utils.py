@@ -15,6 +15,7 @@ __all__ = [
     "euler_constant",
     "lazy_property",
     "logits_to_probs",
+    "one_hot_like",
     "probs_to_logits",
     "standard_normal",
     "sum_rightmost",
@@ -80,6 +81,12 @@ def sum_rightmost(value: Tensor, dims: int) -> Tensor:
     if dims == 0:
         return value
     return value.reshape((*value.shape[: value.ndim - dims], -1)).sum(-1)
+
+
+def one_hot_like(indices: Tensor, chances: Tensor) -> Tensor:
+    """One-hot vectors as long as those of chances, in their dtype; nobody looks at the indices."""
+    classes = fb.arange(chances.shape[-1], device=indices.device)
+    return (indices.unsqueeze(-1) == classes).to(chances.dtype)
 
 
 class lazy_property(property):

@@ -40,10 +40,10 @@ class Wishart(ExponentialFamily):
     """
 
     arg_constraints = {
-        "df": constraints.greater_than(0),
         "covariance_matrix": constraints.positive_definite,
         "precision_matrix": constraints.positive_definite,
         "scale_tril": constraints.lower_cholesky,
+        "df": constraints.greater_than(0),
     }
     support = constraints.positive_definite
     has_rsample = True
@@ -128,21 +128,18 @@ class Wishart(ExponentialFamily):
         drawn = self._draw(sample_shape)
         if drawn.device.type == "meta":
             return drawn
+        drawn = self._draw(sample_shape)  # it is the second matrices that PyTorch returns
+        is_singular = ~self.support.check(drawn)
         tries = _TRIES if max_try_correction is None else max_try_correction
-        is_singular = self._is_singular(drawn)
-        if not is_singular.any().item():
-            return drawn
-        warnings.warn("Singular sample detected.", stacklevel=2)
         for _ in range(tries):
+            if not is_singular.any().item():
+                return drawn
             again = self._draw(sample_shape)
             drawn = fb.where(is_singular[..., None, None], again, drawn)
-            is_singular = is_singular & self._is_singular(again)
-            if not is_singular.any().item():
-                break
+            is_singular = is_singular & ~self.support.check(again)
+        if is_singular.any().item():
+            warnings.warn("Singular sample detected.", stacklevel=2)
         return drawn
-
-    def _is_singular(self, drawn: Tensor) -> Tensor:
-        return ~self.support.check(drawn)
 
     def _draw(self, sample_shape: Size) -> Tensor:
         p = self._event_shape[-1]

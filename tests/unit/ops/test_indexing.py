@@ -71,6 +71,17 @@ def test_nonzero_of_0d():
     assert [t.tolist() for t in fb.tensor(3).nonzero(as_tuple=True)] == [[0]]
 
 
+@pytest.mark.parametrize("write", [
+    lambda x: x.masked_fill(x > 1, 5.0),
+    lambda x: x.masked_scatter(x > 1, fb.tensor([5.0])),
+    lambda x: x.index_put((x > 1,), fb.tensor(5.0)),
+    lambda x: x.index_fill(0, fb.tensor([0]), 5.0),
+])
+def test_0d_results_of_other_ops_are_written_to_copies(write):
+    x = fb.tensor(1.0) + 1
+    assert (write(x).item(), x.item()) == (5.0, 2.0)
+
+
 def test_in_place_forms_write_to_the_given_memory():
     base = fb.zeros(4, 4)
     view = base[1:, ::2]

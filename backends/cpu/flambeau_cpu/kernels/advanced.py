@@ -42,7 +42,7 @@ def index(x: Any, indices: Any) -> Any:
 def _put_fresh(x: Any, indices: Any, values: Any, accumulate: bool) -> Any:
     if x.dtype != values.dtype:
         return NotImplemented
-    out = x.copy()
+    out = np.array(x, order="C")  # of a 0-d tensor x may be a NumPy scalar
     return NotImplemented if _put(out, indices, values, accumulate) is NotImplemented else out
 
 

@@ -82,7 +82,7 @@ def on_a_copy(kernel: Any) -> Any:
     """The fresh form of a kernel that writes to a copy of its first input."""
 
     def fresh(x: Any, *inputs: Any, **attributes: Any) -> Any:
-        out = x.copy()
+        out = np.array(x, order="C")  # of a 0-d tensor x may be a NumPy scalar
         declined = kernel(out, out, *inputs, **attributes) is NotImplemented
         return NotImplemented if declined else out
 

@@ -15,7 +15,7 @@ kernels = KernelTable()
 def _masked_fill_fresh(x: Any, mask: Any, value: Any) -> Any:
     if mask.dtype.char != "?" or np.ndim(value) or (x.shape != mask.shape and not _inside(mask, x)):
         return NotImplemented
-    out = x.copy()
+    out = np.array(x, order="C")  # of a 0-d tensor x may be a NumPy scalar
     np.copyto(out, np.asarray(value).astype(x.dtype), where=mask)
     return out
 
