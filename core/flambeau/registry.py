@@ -252,6 +252,15 @@ def _source(op: Op, name: str) -> Saved:
     raise ValueError(f"{op.name}: a derivative asks for {name!r}, which is no argument or output")
 
 
+def no_derivative(name: str) -> Derivative:
+    """A derivative that PyTorch has not either: results require gradients, and asking raises."""
+
+    def refuse(g: Any) -> Any:
+        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
+
+    return refuse
+
+
 def apply_view_rule(op: Op, layout: Layout, arguments: tuple[Any, ...]) -> Layout:
     """The layout of a view, remembered for all offsets of the layout it is made from."""
     assert op.rule is not None

@@ -16,7 +16,7 @@ from flambeau.ops.compare import where
 from flambeau.ops.create import full, zeros
 from flambeau.ops.join import cat, stack
 from flambeau.ops.pointwise import maximum
-from flambeau.registry import composite
+from flambeau.registry import composite, no_derivative
 from flambeau.samples import ErrorSample, Make, Sample, error
 from flambeau.tensor import Tensor
 
@@ -146,10 +146,6 @@ def ctc_losses(
     return where(frames == 0, nothing, found), alpha
 
 
-def _refuse(g: Any) -> Any:
-    raise RuntimeError("derivative for ctc_loss_backward is not implemented")
-
-
 def _backward_samples(make: Make) -> Iterator[Sample]:
     for s in _losses_samples(make):
         losses, alpha = ctc_losses(*s.args)
@@ -161,7 +157,7 @@ def _backward_samples(make: Make) -> Iterator[Sample]:
     "ctc_backward(Tensor g, Tensor log_probs, Tensor targets, Tensor frames, Tensor labels, "
     "int blank, bool zero_infinity, Tensor losses, Tensor alpha) -> Tensor",
     namespaces=("_internal",), method=False, out=False, samples=_backward_samples,
-    derivatives={"g": _refuse, "log_probs": _refuse},
+    derivatives={name: no_derivative("_ctc_loss_backward") for name in ("g", "log_probs")},
 )
 def ctc_backward(
     g: Any, log_probs: Any, targets: Any, frames: Any, labels: Any, blank: int,

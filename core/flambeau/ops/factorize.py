@@ -29,7 +29,7 @@ from flambeau.ops.solve import (
     triangular_solution,
     wide,
 )
-from flambeau.registry import Plan, Result, composite, primitive
+from flambeau.registry import Plan, Result, composite, no_derivative, primitive
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
 from flambeau.tensor import Tensor
 
@@ -515,8 +515,9 @@ reflectors = primitive(
     doc="R above the diagonal, below it the vectors of the reflections whose product is Q, and "
     "their factors.",
     rule=_reflectors_rule, dtypes="floating_complex", namespaces=("_internal",),
-    is_required=False,
-    samples=lambda make: wide(make, [sample(make(3, 3)), sample(make(2, 4, 3))]),
+    is_required=False, derivatives={"self": no_derivative("geqrf")},
+    samples=lambda make: wide(make, [
+        Sample((make(3, 3, requires_grad=False),)), Sample((make(2, 4, 3, requires_grad=False),))]),
 )
 
 
@@ -529,8 +530,6 @@ reflectors = primitive(
 def geqrf(self: Tensor) -> Any:
     """R and the reflections whose product is Q, in LAPACK's form; not differentiable."""
     check_matrix("torch.geqrf", self)
-    if self.requires_grad:
-        raise RuntimeError("derivative for geqrf is not implemented")
     return return_types.geqrf(reflectors(self))
 
 
@@ -625,6 +624,7 @@ ldl_packed = primitive(
     "ldl_packed(Tensor self, bool hermitian) -> (Tensor LD, Tensor pivots, Tensor info)",
     doc="L and D of a symmetric or Hermitian matrix in one, in LAPACK's form.",
     rule=_ldl_rule, dtypes="floating_complex", namespaces=("_internal",), is_required=False,
+    derivatives={"self": no_derivative("linalg_ldl_factor_ex")},
     samples=lambda make: wide(make, [sample(_symmetric(make, 3, 3), False)]),
 )
 ldl_solution = primitive(
@@ -634,6 +634,8 @@ ldl_solution = primitive(
         (self, pivots, other), (Result(other.shape, other.dtype),),
         {"hermitian": bool(hermitian)}),
     dtypes="floating_complex", namespaces=("_internal",), is_required=False,
+    derivatives={
+        "self": no_derivative("linalg_ldl_solve"), "other": no_derivative("linalg_ldl_solve")},
     samples=lambda make: wide(make, [sample(
         regular(make, 3, 3).detach(), _counting(make), make(3, 2, requires_grad=False), False)]),
 )

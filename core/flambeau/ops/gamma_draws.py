@@ -24,7 +24,7 @@ from flambeau.ops.create import zeros_like
 from flambeau.ops.gamma import digamma
 from flambeau.ops.pointwise import abs, exp, expm1, log, log1p, maximum, sqrt
 from flambeau.ops.random import place, source
-from flambeau.registry import composite
+from flambeau.registry import composite, no_derivative
 from flambeau.samples import ErrorSample, Make, Sample, error, sample
 from flambeau.tensor import Tensor
 
@@ -130,9 +130,12 @@ def _back(value: Any, kind: Kind) -> Tensor:
 
 
 def _gradient_samples(make: Make) -> Iterator[Sample]:
-    yield sample(make(3, 4, low=0.1, high=5.0), make(3, 4, low=0.1, high=5.0))
-    yield sample(make(4, 3, low=0.1, high=5.0).t(), make(3, 4, low=1e-3, high=15.0))
-    yield sample(make(0, 3, low=0.1, high=5.0), make(0, 3, low=0.1, high=5.0))
+    def of(*shape: int, low: float = 0.1, high: float = 5.0) -> Tensor:
+        return make(*shape, low=low, high=high, requires_grad=False)
+
+    yield sample(of(3, 4), of(3, 4))
+    yield sample(of(4, 3).t(), of(3, 4, low=1e-3, high=15.0))
+    yield sample(of(0, 3), of(0, 3))
 
 
 def _pair_errors(make: Make) -> Iterator[ErrorSample]:
@@ -141,7 +144,9 @@ def _pair_errors(make: Make) -> Iterator[ErrorSample]:
 
 @composite(
     "_standard_gamma_grad(Tensor self, Tensor output) -> Tensor", method=False, out=False,
-    dtypes="floating", samples=_gradient_samples, errors=_pair_errors)
+    dtypes="floating", samples=_gradient_samples, errors=_pair_errors,
+    derivatives={"self": no_derivative("_standard_gamma_grad"),
+                 "output": no_derivative("_standard_gamma_grad")})
 def _standard_gamma_grad(self: Tensor, output: Tensor) -> Any:
     """How the gamma number ``output`` moves with its shape ``self``."""
     if self._kind.device is META:
@@ -162,10 +167,13 @@ def _standard_gamma_grad(self: Tensor, output: Tensor) -> Any:
 
 
 def _beta_samples(make: Make) -> Iterator[Sample]:
-    chances = make(3, 4, low=0.05, high=0.95)
-    yield sample(chances, make(3, 4, low=0.5, high=5.0), make(3, 4, low=6.0, high=9.0))
+    def of(*shape: int, low: float, high: float) -> Tensor:
+        return make(*shape, low=low, high=high, requires_grad=False)
+
+    chances = of(3, 4, low=0.05, high=0.95)
+    yield sample(chances, of(3, 4, low=0.5, high=5.0), of(3, 4, low=6.0, high=9.0))
     yield sample(
-        chances.t(), make(3, 4, low=0.5, high=5.0).t(), make(4, 3, low=6.0, high=9.0))
+        chances.t(), of(3, 4, low=0.5, high=5.0).t(), of(4, 3, low=6.0, high=9.0))
 
 
 def _triple_errors(make: Make) -> Iterator[ErrorSample]:
@@ -174,7 +182,8 @@ def _triple_errors(make: Make) -> Iterator[ErrorSample]:
 
 @composite(
     "_dirichlet_grad(Tensor x, Tensor alpha, Tensor total) -> Tensor", method=False, out=False,
-    dtypes="floating", samples=_beta_samples, errors=_triple_errors)
+    dtypes="floating", samples=_beta_samples, errors=_triple_errors,
+    derivatives={name: no_derivative("_dirichlet_grad") for name in ("x", "alpha", "total")})
 def _dirichlet_grad(x: Tensor, alpha: Tensor, total: Tensor) -> Any:
     """How the beta number ``x`` moves with its first parameter, over ``1 - x``.
 

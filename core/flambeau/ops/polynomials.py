@@ -17,9 +17,9 @@ Step = Callable[[Any, Any, Any, int], Any]
 
 
 def _samples(make: Make) -> Iterator[Sample]:
-    yield sample(make(3, 4, requires_grad=False), make.index(6, 3, 4).to(make.dtype))
-    yield sample(make(3, 4, requires_grad=False), 3)
-    yield sample(make(3, 1, requires_grad=False), make.index(9, 4))
+    yield sample(make(3, 4), make.index(6, 3, 4).to(make.dtype))
+    yield sample(make(3, 4), 3)
+    yield sample(make(3, 1), make.index(9, 4))
 
 
 def _register(name: str, words: str, first: Callable[[Any], Any], step: Step, limit: Any) -> None:

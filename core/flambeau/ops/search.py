@@ -184,7 +184,7 @@ def _bincount_errors(make: Make) -> Iterator[ErrorSample]:
     "bincount(Tensor self, Tensor? weights=None, int minlength=0) -> Tensor", dtypes="none",
     out=False, errors=_bincount_errors,
     samples=lambda make: iter([
-        sample(make.index(5, 10)), sample(make.index(5, 4), make(4, requires_grad=False)),
+        sample(make.index(5, 10)), sample(make.index(5, 4), make(4)),
         sample(make.index(3, 4), minlength=8), sample(make.index(3, 0))]),
 )
 def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Any:

@@ -120,7 +120,8 @@ def unique(
     dtypes="real", out=False, errors=_errors,
     samples=lambda make: iter([
         sample(make.index(2, 10)), sample(make.index(2, 3, 4), True, True),
-        sample(make.index(2, 6, 1), True, True, 0), sample(make.index(3, 0))]),
+        sample(make.index(2, 6, 1), True, True, 0), sample(make.index(3, 0)),
+        sample(make.distinct(6), True)]),
 )
 def unique_consecutive(
     self: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None

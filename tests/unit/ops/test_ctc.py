@@ -74,5 +74,5 @@ def test_no_second_derivative():
     x = fb.randn(4, 1, 3, requires_grad=True)
     loss = F.ctc_loss(x.log_softmax(-1), fb.tensor([[1]]), (4,), (1,))
     (g,) = fb.autograd.grad(loss, x, create_graph=True)
-    with pytest.raises(RuntimeError, match="ctc_loss_backward is not implemented"):
+    with pytest.raises(RuntimeError, match="_ctc_loss_backward' is not"):
         g.sum().backward()
