@@ -75,12 +75,11 @@ def is_watched(*values: Any) -> bool:
     return bool(OVERRIDING) and not OVERRIDING.isdisjoint(map(type, values))
 
 
-def has_values(t: Any) -> bool:
-    """Whether the elements of a tensor may be looked at, to check them.
-
-    Not those of the meta device, which has none, nor of a sample within ``vmap``.
-    """
-    return t.device.type != "meta" and not getattr(t, "is_sample", False)
+def every_sample(t: Any) -> Any:
+    """The tensor, or all samples of it within ``vmap``; to check whether elements are valid."""
+    while ACTIVE and getattr(t, "is_sample", False):
+        t = t._value
+    return t
 
 
 def stacked() -> tuple[DispatchMode, ...]:

@@ -42,12 +42,10 @@ class BatchedTensor(Tensor):
         raise Unbatchable(_words("looks at the memory of a tensor"))
 
     def storage_(self) -> Storage:
-        """The storage that all samples lie in."""
-        if not modes.ACTIVE:
-            raise Unbatchable(
-                "vmap: a tensor of one sample was kept beyond the call of vmap that made it. "
-                "Return it from the function, or map over the code that uses it, too.")
-        return self._value.storage_()
+        """Refused: a place in the storage is that of one sample only."""
+        raise Unbatchable(_words("looks at the memory of a tensor") if modes.ACTIVE else (
+            "vmap: a tensor of one sample was kept beyond the call of vmap that made it. Return it "
+            "from the function, or map over the code that uses it, too."))
 
     @property
     def _version(self) -> int:

@@ -23,6 +23,7 @@ from flambeau.autograd.grad_mode import MODE
 from flambeau.caution import warn
 from flambeau.func.batched import BatchedTensor, Unbatchable, wrap
 from flambeau.func.batching_rules import NAMED, aligned_write, is_pointwise, pointwise
+from flambeau.func.tree import remade
 from flambeau.registry import Op
 from flambeau.tensor import Tensor
 from flambeau.typecheck import check_arguments
@@ -32,7 +33,7 @@ fallbacks: Final[Counter[str]] = Counter()
 RANDOMNESS: Final = ("error", "different", "same")
 _DYNAMIC: Final = frozenset((
     "nonzero", "masked_select", "argwhere", "unique", "unique_consecutive", "unique_dim",
-    "bincount", "histc", "repeat_interleave_tensor", "combinations"))
+    "bincount"))
 """Ops whose result's shape depends on values."""
 
 Rule = Callable[..., Any]
@@ -57,10 +58,8 @@ class Level(modes.DispatchMode):
         """Results of an op on whole batches as samples."""
         if isinstance(result, Tensor):
             return wrap(self, result)
-        if isinstance(result, tuple) and hasattr(result, "_fields"):
-            return type(result)(*map(self.wrapped, result))
         if isinstance(result, (tuple, list)):
-            return type(result)(map(self.wrapped, result))
+            return remade(result, map(self.wrapped, result))
         return result
 
     def batch_of(self, t: Tensor) -> Tensor:
@@ -174,7 +173,7 @@ class Level(modes.DispatchMode):
             return wrap(self, stack(results))
         if isinstance(first, (tuple, list)):
             parts = [self._stacked(op, part) for part in zip(*results, strict=True)]
-            return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+            return remade(first, parts)
         return first
 
 

@@ -15,6 +15,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau import dispatch, dtypes
+from flambeau.func.tree import remade
 from flambeau.layout import wrap_dim, wrap_dims
 from flambeau.registry import OPS, Op
 from flambeau.tensor import Tensor
@@ -143,6 +144,8 @@ def _of_scalar(
                 return NotImplemented
             value = (1,) if argument.is_list else 1
         elif isinstance(value, Tensor):
+            if argument.name == "index":
+                return NotImplemented
             value = level.batch_of(value)
             value = value.unsqueeze(1) if value.ndim == 1 else value
         values.append(value)
@@ -150,8 +153,7 @@ def _of_scalar(
     if isinstance(results, Tensor):
         return level.wrapped(results.reshape((level.size,)))
     flat = [r.reshape((level.size,)) for r in results]
-    return level.wrapped(
-        type(results)(*flat) if hasattr(results, "_fields") else type(results)(flat))
+    return level.wrapped(remade(results, flat))
 
 
 def _flattening(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
@@ -188,7 +190,7 @@ def _folded(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
     results = _run(op, _fold(args[0]._value), *args[1:])
     return level.wrapped(
         _unfold(results, level.size) if isinstance(results, Tensor)
-        else type(results)(_unfold(r, level.size) for r in results))
+        else remade(results, [_unfold(r, level.size) for r in results]))
 
 
 def _fold(t: Tensor) -> Tensor:
@@ -313,6 +315,14 @@ def _fill(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
         return level.wrapped(_run(OPS["copy"], level.batch_of(t), *_lined_up(
             level, (value,), t.ndim), False))
     return level.wrapped(_run(op, t._value, value))
+
+
+def _masked_fill(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
+    t, mask, value = args
+    if not isinstance(value, Tensor) or value.ndim or not level.owns(value):
+        return pointwise(level, op, args)
+    with level:
+        return OPS["where"].function(mask, value.to(t.dtype), t)
 
 
 def _to_copy(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
@@ -484,7 +494,8 @@ def _table() -> dict[str, Rule]:
         "permute": _permute, "t": _t, "transpose": _transpose, "view": _view, "expand": _expand,
         "unsqueeze": _unsqueeze, "squeeze": _squeeze, "alias": _alias, "select": _part,
         "slice_dim": _part, "unfold_dim": _part, "diagonal": _diagonal,
-        "as_strided_view": _as_strided, "copy": _copy, "fill": _fill, "to_copy": _to_copy,
+        "as_strided_view": _as_strided, "copy": _copy, "fill": _fill, "masked_fill": _masked_fill,
+        "to_copy": _to_copy,
         "cat": _joined, "stack": _joined, "matmul": _matmul, "linear": _linear,
         "convolution": _convolution, "attention": _attention, "repeat": _repeat,
         "index": _index, "index_put": _index_put,

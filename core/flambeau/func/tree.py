@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flambeau.tensor import Tensor
@@ -22,11 +22,15 @@ def rebuilt(tree: Any, values: Iterator[Any]) -> Any:
     """The same nesting with other leaves."""
     if isinstance(tree, (tuple, list)):
         items = [rebuilt(item, values) for item in tree]
-        is_named = isinstance(tree, tuple) and hasattr(tree, "_make")  # collections.namedtuple
-        return type(tree)(*items) if is_named else type(tree)(items)
+        return remade(tree, items)
     if isinstance(tree, dict):
         return type(tree)((k, rebuilt(v, values)) for k, v in tree.items())
     return None if tree is None else next(values)
+
+
+def remade(like: Any, items: Iterable[Any]) -> Any:
+    """A tuple or list of the same class, which may be of named fields, with other items."""
+    return getattr(type(like), "_make", type(like))(items)
 
 
 def mapped(function: Callable[[Any], Any], tree: Any) -> Any:

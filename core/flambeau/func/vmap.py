@@ -9,6 +9,7 @@ from typing import Any
 from flambeau import random
 from flambeau.func.batched import BatchedTensor
 from flambeau.func.batching import RANDOMNESS, Level, enter, leave
+from flambeau.func.tree import remade
 from flambeau.tensor import Tensor
 
 Function = Callable[..., Any]
@@ -121,7 +122,7 @@ def _refilled(tree: Any, values: Iterator[Any]) -> Any:
         return type(tree)((k, _refilled(v, values)) for k, v in tree.items())
     if isinstance(tree, (tuple, list)):
         items = [_refilled(item, values) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+        return remade(tree, items)
     return next(values)
 
 

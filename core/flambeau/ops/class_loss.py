@@ -8,7 +8,7 @@ from typing import Any
 from flambeau import dtypes
 from flambeau.autograd.grad_mode import is_grad_enabled
 from flambeau.loss_reduction import check_reduction, reduced, reduction_of
-from flambeau.modes import has_values
+from flambeau.modes import every_sample
 from flambeau.ops.compare import where
 from flambeau.ops.layer_norm import wide
 from flambeau.ops.pointwise import exp
@@ -86,8 +86,9 @@ def _targets(
     target = target.long()
     used = target != ignore_index
     safe = where(used, target, 0)
-    if has_values(target) and bool(((safe < 0) | (safe >= classes)).any()):
-        wrong = safe[(safe < 0) | (safe >= classes)]
+    seen = every_sample(safe)
+    if target.device.type != "meta" and bool(((seen < 0) | (seen >= classes)).any()):
+        wrong = seen[(seen < 0) | (seen >= classes)]
         raise IndexError(f"Target {wrong[0].item()} is out of bounds.")
     weights = used.to(what)
     if weight is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau import dtypes
 from flambeau.autograd.grad_mode import MODE, no_grad
+from flambeau.modes import every_sample
 from flambeau.ops.compare import where
 from flambeau.ops.create import arange
 from flambeau.ops.index_dim import index_add, index_select
@@ -167,7 +168,8 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if not input.numel() and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
     if input.numel():
-        low, high = int(input.amin()), int(input.amax())
+        seen = every_sample(input)
+        low, high = int(seen.amin()), int(seen.amax())
         if low < 0:
             raise RuntimeError("Class values must be non-negative.")
         if num_classes == -1:

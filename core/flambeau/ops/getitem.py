@@ -76,7 +76,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
                 return view
     except (AttributeError, TypeError):  # no layout derived yet, or a class that sees every call
         pass
-    if cls is int and self.ndim:
+    if cls is int and not _ACTIVE and self.ndim:
         self.storage_()
         if MODE.enabled and self.requires_grad:
             return select(self, 0, index)  # type: ignore[no-any-return]
@@ -168,7 +168,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         value = _without_leading_ones(value, view.ndim if not indices else value.ndim)
         if not indices:
             # `x[i] += y` writes through the view and then assigns the view to its own place.
-            if value.storage_() is not view.storage_() or value.layout_() != view.layout_():
+            if _ACTIVE or (
+                value.storage_() is not view.storage_() or value.layout_() != view.layout_()
+            ):
                 copy_(view, value)
             return
     elif isinstance(value, (bool, int, float, complex, np.integer, np.bool_)):

@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau import dtypes
 from flambeau.layout import product, wrap_dim
+from flambeau.modes import every_sample
 from flambeau.ops.compare import where
 from flambeau.ops.index import each_once, gather, scatter_add, scatter_elements, zeros_of
 from flambeau.ops.shape import reshape
@@ -53,7 +54,8 @@ def _check_bounds(index: Tensor, size: int) -> None:
     Raises:
         IndexError: for an index out of range.
     """
-    if index.numel() and (int(index.amin()) < 0 or int(index.amax()) >= size):
+    seen = every_sample(index)
+    if seen.numel() and (int(seen.amin()) < 0 or int(seen.amax()) >= size):
         raise IndexError(f"index out of range in self (of size {size})")
 
 
@@ -232,10 +234,11 @@ def index_fill(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     dim, index = _checked("index_fill", self, dim, index)
     target = _at_least_1d(self)
     size = target.shape[dim]
-    if index.numel() and (int(index.amin()) < -size or int(index.amax()) >= size):
-        low = int(index.amin())
+    seen = every_sample(index)
+    if seen.numel() and (int(seen.amin()) < -size or int(seen.amax()) >= size):
+        low = int(seen.amin())
         raise IndexError(
-            f"index {low if low < -size else int(index.amax())} is out of bounds for dimension "
+            f"index {low if low < -size else int(seen.amax())} is out of bounds for dimension "
             f"{dim} with size {size}")
     at = _at(where(index < 0, index + size, index), dim, target.shape)
     if isinstance(value, Tensor):

@@ -15,6 +15,7 @@ from flambeau.loss_reduction import (
     reduction_of,
     warn_of_broadcasting,
 )
+from flambeau.modes import every_sample
 from flambeau.ops.activation import logsigmoid, sigmoid
 from flambeau.ops.compare import where
 from flambeau.ops.exponential import xlogy
@@ -274,7 +275,7 @@ def probability_loss(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str
 ) -> Any:
     """Binary cross entropy of probabilities; logarithms are limited to -100."""
-    if not bool(((input >= 0) & (input <= 1)).all()):
+    if not bool(every_sample((input >= 0) & (input <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
     yes, no = log(input).clamp(min=-100), log(1 - input).clamp(min=-100)
     loss = (target - 1) * no - target * yes
@@ -387,7 +388,7 @@ def gaussian_nll_loss(
     reduction: str = "mean",
 ) -> Any:
     """Minus the log-likelihood of a normal distribution with the variance given."""
-    if bool((var < 0).any()) if isinstance(var, Tensor) else var < 0:
+    if bool(every_sample(var < 0).any()) if isinstance(var, Tensor) else var < 0:
         raise ValueError("var has negative entry/entries")
     var = _variance_of(input, var)
     if reduction not in ("none", "mean", "sum"):

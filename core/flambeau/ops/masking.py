@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau import dtypes
 from flambeau.layout import broadcast_shapes
+from flambeau.modes import every_sample
 from flambeau.ops.compare import where
 from flambeau.ops.index import gather, nonzero, zeros_of
 from flambeau.ops.scan import cumsum
@@ -152,10 +153,11 @@ def masked_scatter(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     shape = broadcast_shapes(self.shape, mask.shape)
     flat = reshape(expand(mask, shape), (-1,))
     order = cumsum(flat, 0) - 1
-    if flat.numel() and int(order[-1]) >= source.numel():
+    held = int(every_sample(order[-1]).amax()) + 1 if flat.numel() else 0
+    if held > source.numel():
         raise RuntimeError(
             f"masked_scatter: Number of elements of source ({source.numel()}) < number of ones "
-            f"in mask ({int(order[-1]) + 1})")
+            f"in mask ({held})")
     if not source.numel():
         return expand(self, shape).clone()  # type: ignore[no-any-return]
     chosen = gather(reshape(source, (-1,)), 0, where(flat, order, 0))

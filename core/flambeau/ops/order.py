@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau import dtypes, return_types
 from flambeau.layout import wrap_dim
+from flambeau.modes import every_sample
 from flambeau.ops.compare import where
 from flambeau.ops.extremes import put_back
 from flambeau.ops.pointwise import floor
@@ -271,7 +272,7 @@ def _check_quantile(name: str, self: Tensor, q: Any, interpolation: str) -> Any:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
     if q.dtype is not self.dtype:
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
-    if not bool(((q >= 0) & (q <= 1)).all()):
+    if not bool(every_sample((q >= 0) & (q <= 1)).all()):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     return q
 

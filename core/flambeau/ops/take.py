@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau import dtypes
 from flambeau.layout import broadcast_shapes, wrap_dim
+from flambeau.modes import every_sample
 from flambeau.ops.compare import where
 from flambeau.ops.index import each_once, gather, scatter_add, scatter_elements, zeros_of
 from flambeau.ops.shape import expand, reshape
@@ -27,8 +28,9 @@ def _positions(name: str, self: Tensor, index: Tensor) -> Tensor:
         raise RuntimeError(
             f"{name}(): Expected a long tensor for index, but got {index.dtype.name}")
     n = self.numel()
-    if index.numel():
-        for bad in (int(index.amin()), int(index.amax())):
+    seen = every_sample(index)
+    if seen.numel():
+        for bad in (int(seen.amin()), int(seen.amax())):
             if not -n <= bad < n:
                 raise IndexError(
                     f"{name}(): out of range: tried to access index {bad} on a tensor of {n} "

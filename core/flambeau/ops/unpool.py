@@ -7,6 +7,7 @@ from typing import Any
 
 from flambeau import dtypes
 from flambeau.layout import product
+from flambeau.modes import every_sample
 from flambeau.ops.max_pool import pool_sizes
 from flambeau.registry import composite
 from flambeau.samples import ErrorSample, Make, Sample, error
@@ -67,11 +68,12 @@ def _unpool(
     _check(name, n, input, indices)
     sizes = _output_sizes(input.shape[input.ndim - n :], kernel, steps, pads, output_size)
     lead, volume = tuple(input.shape[: input.ndim - n]), product(sizes)
-    if indices.numel() and indices.device.type != "meta":
-        bad = ((indices < 0) | (indices >= volume)).any()
+    seen = every_sample(indices)
+    if seen.numel() and seen.device.type != "meta":
+        bad = ((seen < 0) | (seen >= volume)).any()
         if bool(bad):
             raise RuntimeError(
-                f"{name}: Found an invalid max index: {indices.max().item()} (output volumes are "
+                f"{name}: Found an invalid max index: {seen.max().item()} (output volumes are "
                 f"of size {'x'.join(map(str, sizes))})")
     zeros = input.new_zeros((*lead, volume))
     flat = (*lead, product(input.shape[len(lead) :]))
