@@ -153,6 +153,7 @@ from flambeau.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
 from flambeau.nn.modules.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from flambeau.nn.modules.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from flambeau.nn.modules.sparse import Embedding, EmbeddingBag
+from flambeau.nn.modules.sync_batchnorm import SyncBatchNorm
 from flambeau.nn.modules.transformer import Transformer, TransformerDecoder, TransformerEncoder
 from flambeau.nn.modules.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
 from flambeau.nn.modules.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -303,6 +304,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -8,6 +8,7 @@ from flambeau.nn.utils import (
     memory_format,
     parametrizations,
     parametrize,
+    prune,
     rnn,
     stateless,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
