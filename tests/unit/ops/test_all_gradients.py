@@ -234,9 +234,10 @@ def test_pytorch_refuses_the_same() -> None:
     log_probs = leaf(5, 1, 3).log_softmax(-1)
     loss = torch.nn.functional.ctc_loss(
         log_probs, torch.tensor([[1, 2]]), lengths, torch.tensor([2]))
-    gamma = torch._standard_gamma(leaf(3))
+    shape = leaf(3)
+    draw = torch._standard_gamma(shape)
     seconds = [torch.autograd.grad(x.sum(), y, create_graph=True)[0]
-               for x, y in ((loss, log_probs), (gamma, gamma.grad_fn.next_functions[0][0].variable))]
+               for x, y in ((loss, log_probs), (draw, shape))]
     firsts = [torch.geqrf(matrix)[0], torch.linalg.ldl_factor(matrix)[0]]
     for refused in (*firsts, *seconds):
         assert refused.requires_grad
