@@ -49,13 +49,13 @@ def broadcast_shapes(*shapes: Any) -> Size:
     errors=lambda make: iter([error(RuntimeError, "must match", [make(3), make(4)])]),
 )
 def broadcast_list(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Tensors expanded to their common shape."""
+    """Tensors expanded to their common shape; those that have it already are given back."""
     shape = layout.broadcast_shapes(*(t.shape for t in tensors))
-    return tuple(expand(t, shape) for t in tensors)
+    return tuple(t if t.shape == shape else expand(t, shape) for t in tensors)
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """Tensors expanded to their common shape."""
+    """Tensors expanded to their common shape; those that have it already are given back."""
     result: tuple[Tensor, ...] = broadcast_list(listed(tensors))
     return result
 

@@ -128,6 +128,8 @@ def test_grids_and_blocks():
     assert fb.block_diag(fb.ones(1, 2), fb.tensor(3.0)).tolist() == [[1, 1, 0], [0, 0, 3]]
     assert fb.block_diag().shape == (1, 0)
     assert [t.shape for t in fb.broadcast_tensors(fb.zeros(3, 1), fb.zeros(4))] == [(3, 4)] * 2
+    whole = fb.zeros(3, 4)
+    assert fb.broadcast_tensors(whole, fb.zeros(4))[0] is whole
     assert fb.broadcast_shapes((2, 1), 3, (1,)) == (2, 3)
     with pytest.raises(RuntimeError, match="Shape mismatch"):
         fb.broadcast_shapes((2,), (3,))
