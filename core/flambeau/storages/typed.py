@@ -74,6 +74,9 @@ class TypedStorage(Conversions):
 
     __len__ = size
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
+
     def nbytes(self) -> int:
         """Number of bytes."""
         return self._storage.nbytes

@@ -98,6 +98,9 @@ class UntypedStorage(Conversions):
         """The file that the memory is, if it was made from one."""
         return self._filename
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
+
     def nbytes(self) -> int:
         """Number of bytes."""
         return self._storage.nbytes
