@@ -1,4 +1,4 @@
-"""The command line: ``flambeau devices | doctor | conformance | new-backend | version``.
+"""The command line: ``flambeau devices | doctor | ckpt | conformance | new-backend | version``.
 
 Exit status: 0 when all is well, 1 when a command found something wrong, 2 for wrong arguments.
 """
@@ -9,9 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from flambeau.cli import conformance, devices, doctor, new_backend, version
+from flambeau.cli import ckpt, conformance, devices, doctor, new_backend, version
 
-COMMANDS = (devices, doctor, conformance, new_backend, version)
+COMMANDS = (devices, doctor, ckpt, conformance, new_backend, version)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

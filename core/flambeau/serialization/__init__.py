@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flambeau.serialization import npz, safetensors
 from flambeau.serialization.errors import CheckpointError
 from flambeau.serialization.location import (
     default_restore_location,
@@ -38,8 +39,10 @@ __all__ = [
     "get_unsafe_globals_in_checkpoint",
     "load",
     "location_tag",
+    "npz",
     "register_package",
     "safe_globals",
+    "safetensors",
     "save",
     "set_crc32_options",
     "set_default_load_endianness",

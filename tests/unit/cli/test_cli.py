@@ -12,7 +12,7 @@ import pytest
 from flambeau import cli
 from flambeau.backend import API
 
-COMMANDS = ("devices", "doctor", "conformance", "new-backend", "version")
+COMMANDS = ("devices", "doctor", "ckpt", "conformance", "new-backend", "version")
 
 
 def run_json(capsys: Any, *arguments: str) -> tuple[int, Any]:
