@@ -132,8 +132,8 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
     Raises:
         ValueError: no matrix has so many elements there.
     """
-    root = (1 + 8 * vec.shape[-1] + 4 * abs(diag) * (diag + 1)) ** 0.5
-    n = (-(1 + 2 * diag) + root) / 2
+    linear = 1 + 2 * diag
+    n = ((linear**2 + 8 * vec.shape[-1] + 4 * abs(diag) * (diag + 1)) ** 0.5 - linear) / 2
     size = round(n)
     if abs(n - size) > fb.finfo(fb.float32).eps:
         raise ValueError(
