@@ -139,9 +139,15 @@ select_where = primitive(
 )
 
 
+def _where_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(RuntimeError, "to be a boolean tensor", make(3, dtype=dtypes.float32), 1, 2)
+    yield error(RuntimeError, "must match the size of tensor b", make.mask(3), make(2), 1)
+    yield error(TypeError, "must be Tensor, not int", 1, make(3), make(3))
+
+
 @composite(
     "where(Tensor condition, Operand? self=None, Operand? other=None) -> Tensor",
-    samples=_where_samples, dtypes="all", method=False,
+    samples=_where_samples, dtypes="all", method=False, errors=_where_errors,
 )
 def where(condition: Tensor, self: Any = None, other: Any = None) -> Any:
     """Elements of ``self`` where the condition holds, else of ``other``.
@@ -206,7 +212,7 @@ def _as_bool(operand: Any) -> Any:
 @composite(
     "logical_not(Tensor self) -> Tensor",
     formula="!self", template="unary", dtypes="all", inplace=True,
-    samples=unary(),
+    samples=unary(), errors=unary_errors,
 )
 def logical_not(self: Tensor) -> Tensor:
     """Where elements are zero."""
@@ -385,8 +391,10 @@ def _equal_samples(make: Make) -> Iterator[Sample]:
     yield sample(x, make(4, 3))
 
 
-@composite("equal(Tensor self, Tensor other) -> bool", dtypes="all", samples=_equal_samples,
-           out=False)
+@composite(
+    "equal(Tensor self, Tensor other) -> bool", dtypes="all", samples=_equal_samples, out=False,
+    errors=lambda make: iter([error(TypeError, "must be Tensor, not float", make(3), 1.5)]),
+)
 def equal(self: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape and the same elements."""
     if self.shape != other.shape:

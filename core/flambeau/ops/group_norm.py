@@ -176,6 +176,9 @@ def group_norm(
         Sample((x, weight, bias, x.shape[0], x.shape[1], product(x.shape[2:]), groups, 1e-5),
                name=name)
         for name, x, weight, bias, groups in _cases(make)]),
+    errors=lambda make: iter([
+        error(RuntimeError, "divisible by num_groups", make(2, 4, 3), None, None, 2, 4, 3, 3, 1e-5),
+        error(RuntimeError, "number of channels", make(2, 4, 3), make(3), None, 2, 4, 3, 2, 1e-5)]),
 )
 def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None,

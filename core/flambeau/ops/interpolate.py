@@ -361,7 +361,13 @@ def _deprecated(name: str) -> None:
         f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.")
 
 
-_OLD: Final[dict[str, Any]] = {"namespaces": ("nn.functional",), "method": False, "out": False}
+def _old_errors(make: Make) -> Iterator[ErrorSample]:
+    yield error(ValueError, "either size or scale_factor", make(1, 2, 4, 4))
+    yield error(NotImplementedError, "3D, 4D and 5D|bilinear mode needs 4D", make(4, 4), 3)
+
+
+_OLD: Final[dict[str, Any]] = {
+    "namespaces": ("nn.functional",), "method": False, "out": False, "errors": _old_errors}
 
 
 @composite(

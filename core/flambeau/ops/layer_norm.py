@@ -123,6 +123,10 @@ def _layer_back(
     "native_layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, "
     "float eps) -> (Tensor out, Tensor mean, Tensor rstd)",
     method=False, out=False, joint=_layer_back, template="fused", samples=_native_samples,
+    errors=lambda make: iter([
+        error(RuntimeError, "expected input with shape", make(3, 4), (5,), None, None, 1e-5),
+        error(RuntimeError, "same shape as normalized_shape", make(3, 4), (4,), make(3), None,
+              1e-5)]),
 )
 def native_layer_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None, eps: float

@@ -217,11 +217,23 @@ def grid_sample(
     return _sampled(input, grid, mode, padding_mode, bool(align_corners))
 
 
-def _make_sampler(name: str) -> Any:
+def _sampler_errors(make: Make) -> Iterator[ErrorSample]:
+    x, grid = make(1, 2, 4, 4), make(1, 3, 3, 2)
+    yield error(RuntimeError, "expected|same batch size", x, make(2, 3, 3, 2), 0, 0, False)
+    yield error(RuntimeError, "expected", x, make(1, 3, 3, 3), 0, 0, False)
+    yield error(TypeError, "must be int", x, grid, "bilinear", 0, False)
+
+
+def _make_sampler(name: str, rank: int | None) -> Any:
     def sampler(
         input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int,
         align_corners: bool,
     ) -> Any:
+        if rank is not None and not input.ndim == grid.ndim == rank:
+            raise RuntimeError(
+                f"grid_sampler(): expected {rank}D input and grid with same number of dimensions, "
+                f"but got input with sizes {list(input.shape)} and grid with sizes "
+                f"{list(grid.shape)}")
         mode = INTERPOLATIONS[interpolation_mode]
         _check(input, grid, mode)
         return _sampled(input, grid, mode, PADDINGS[padding_mode], align_corners)
@@ -230,14 +242,15 @@ def _make_sampler(name: str) -> Any:
     return composite(
         f"{name}(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, "
         "bool align_corners) -> Tensor",
-        method=False, out=False, samples=lambda make: (
+        method=False, out=False, errors=_sampler_errors, samples=lambda make: (
             Sample((s.args[0], s.args[1], 0, 1, False), name=s.name)
             for s in _samples(make) if (s.name == "volume") == name.endswith("3d")),
     )(sampler)
 
 
 grid_sampler, grid_sampler_2d, grid_sampler_3d = (
-    _make_sampler(name) for name in ("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"))
+    _make_sampler(name, rank) for name, rank in (
+        ("grid_sampler", None), ("grid_sampler_2d", 4), ("grid_sampler_3d", 5)))
 
 
 # ---- affine grids ------------------------------------------------------------------------------
