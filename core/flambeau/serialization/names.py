@@ -50,7 +50,7 @@ def allowed() -> dict[str, Any]:
         **_TENSORS, **_VALUES, "torch.nn.parameter.Parameter": Parameter,
         "torch.nn.Parameter": Parameter}
     for module in ("builtins", "__builtin__"):
-        found |= {f"{module}.{cls.__name__}": cls for cls in (bytearray, set, complex)}
+        found |= {f"{module}.{cls.__name__}": cls for cls in (bytes, bytearray, set, complex)}
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
         found[f"{module}.scalar"] = rebuild.numpy_scalar
         found[f"{module}._reconstruct"] = rebuild.numpy_array

@@ -43,10 +43,11 @@ def load_npz(filename: Any, device: Any = "cpu") -> dict[str, Tensor]:
         OSError: if it cannot be read.
     """
     try:
-        with np.load(filename, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
+        with open(filename, "rb") as source:  # NumPy leaves it open when it is damaged
+            found = np.load(source, allow_pickle=False)
+            if not hasattr(found, "files"):
                 raise CheckpointError(f"{filename!r} is a single array, no archive of arrays")
-            return {name: from_numpy(file[name]).to(device) for name in file.files}
+            return {name: from_numpy(found[name]).to(device) for name in found.files}
     except (ValueError, EOFError, TypeError, KeyError, AttributeError, zipfile.BadZipFile,
             zlib.error, SyntaxError, NotImplementedError) as error:
         raise CheckpointError(f"cannot load {filename!r}: {error}") from error

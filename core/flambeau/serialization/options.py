@@ -114,7 +114,9 @@ def add_safe_globals(safe_globals: Iterable[Callable[..., Any] | tuple[Any, str]
         safe_globals: classes and functions, or pairs of one and the name that files use.
     """
     for item in safe_globals:
-        value, name = item if isinstance(item, tuple) else (item, qualified_name(item))
+        value, name = item if isinstance(item, tuple) else (item, None)
+        if name is None and callable(value):
+            name = qualified_name(value)
         if not callable(value) or not isinstance(name, str):
             raise TypeError(
                 f"add_safe_globals() takes classes, functions, or pairs (function, name), not "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
@@ -97,12 +98,14 @@ def make(contents: Contents, base: Any, is_legacy: bool = False) -> Any:
             is_bytes = name is None or name is _UNTYPED
             key = contents.key_of(storage, dtypes.uint8 if is_bytes else what)
             count = storage.nbytes if is_bytes else storage.nbytes // what.itemsize
-            pid = ("storage", name or _UNTYPED, key, location_tag(obj), count)
+            pid = ("storage", name or _UNTYPED, key, location_tag(obj.untyped()), count)
             return (*pid, None) if is_legacy else pid
 
         def reducer_override(self, obj: Any) -> Any:
             """How the objects that PyTorch knows are written."""
             cls = type(obj)
+            if cls is bytes and not obj and self.proto < 3:
+                return codecs.encode, ("", "latin1")  # as PyTorch allows it
             reducer = _REDUCERS.get(cls)
             if reducer is None and isinstance(obj, Tensor):
                 reducer = _tensor

@@ -6,14 +6,14 @@ import io
 import mmap as memory_map
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from flambeau.serialization import legacy_stream, trusted
 from flambeau.serialization.archive import Archive, Member
 from flambeau.serialization.errors import CheckpointError, malformed
-from flambeau.serialization.location import restorer
+from flambeau.serialization.location import Restore, restorer
 from flambeau.serialization.machine import Machine
 from flambeau.serialization.options import OPTIONS, LoadEndianness
 from flambeau.serialization.records import Records
@@ -51,8 +51,9 @@ def load(
         is_restricted = False
     if mmap and not isinstance(f, (str, os.PathLike)):
         raise ValueError("f must be a file path in order to use the mmap argument")
+    places = restorer(map_location)
     with opened(f) as file, malformed(f"cannot load {_name_of(f)}"):
-        reader = _Reader(file, map_location, bool(mmap))
+        reader = _Reader(file, places, bool(mmap))
         if is_restricted:
             return reader.restricted()
         pickle_load_args.setdefault("encoding", "utf-8")
@@ -62,12 +63,14 @@ def load(
 class _Reader:
     """A file of either format: the place of its pickle, and its storages."""
 
-    def __init__(self, file: Any, map_location: Any, is_mapped: bool) -> None:
+    def __init__(
+        self, file: Any, places: tuple[Restore, Callable[[str], str | None]], is_mapped: bool
+    ) -> None:
         self.file = file
         start = file.tell()
         head = file.read(len(legacy_stream.START))
         file.seek(start)
-        restore, foresee = restorer(map_location)
+        restore, foresee = places
         self.stream: legacy_stream.Stream | None = None
         if head.startswith(_ZIP):
             archive = Archive(file)

@@ -253,6 +253,13 @@ def encode(text: Any, encoding: Any = "utf-8") -> bytes:
     return data
 
 
+def no_bytes(*args: Any) -> bytes:
+    """The empty bytes, which old pickles write as a call."""
+    if args:
+        refuse("bytes are to be made of", args)
+    return b""
+
+
 def byte_array(*args: Any) -> bytearray:
     """A bytearray of bytes or of text, never of a number: that could be any size."""
     if args and type(args[0]) is str:
@@ -351,7 +358,8 @@ def _tuple(args: Any) -> Sequence[Any]:
 
 CONSTRUCTORS: Final[dict[Any, Callable[..., Any]]] = {
     OrderedDict: ordered_dict, Counter: counter, Size: size, Device: device,
-    bytearray: byte_array, set: set_of, complex: complex_number, np.dtype: numpy_dtype,
+    bytes: no_bytes, bytearray: byte_array, set: set_of, complex: complex_number,
+    np.dtype: numpy_dtype,
     **{function: function for function in (
         tensor_v1, tensor_v2, tensor_v3, meta_tensor, device_tensor, device_tensor_from_numpy,
         sparse_tensor, layout_named, parameter, parameter_with_state, from_type, encode,

@@ -50,12 +50,12 @@ def _serialized(
     """What a function of the library makes of tensors."""
     library = _library()
     arrays = _arrays(tensors)  # alive until the library has read them
-    specs = {
-        name: library.TensorSpec(
-            dtype=tensors[name].dtype.name, shape=array.shape, data_ptr=array.ctypes.data,
-            data_len=array.nbytes)
-        for name, array in arrays.items()}
     try:
+        specs = {
+            name: library.TensorSpec(
+                dtype=tensors[name].dtype.name, shape=array.shape, data_ptr=array.ctypes.data,
+                data_len=array.nbytes)
+            for name, array in arrays.items()}
         return getattr(library, function)(
             specs, *where, metadata=dict(metadata) if metadata else None)
     except library.SafetensorError as error:
