@@ -74,6 +74,11 @@ class DualLevel(modes.DispatchMode):
         result = tangents.run(op, args)
         outs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
         along = tangents.pushed(op, args, outs, self.tangent)
+        if along is None:
+            if op.decompose is None or op.is_random:
+                return result
+            with self:
+                return op.decompose(*args)
         for out, tangent in zip(outs, along, strict=True):
             if out is not None and out._kind.is_differentiable:
                 self.attach(out, tangent)

@@ -49,8 +49,9 @@ def run(op: Op, args: tuple[Any, ...]) -> Any:
 
 def pushed(
     op: Op, args: tuple[Any, ...], outs: tuple[Any, ...], tangent_of: TangentOf
-) -> list[Tensor | None]:
-    """The tangents of the outputs, None for zero."""
+) -> list[Tensor | None] | None:
+    """The tangents of the outputs, None for zero; None at all if the op's derivative leaves out
+    an argument that moves."""
     if op.kind == "view" and op.name != "as_strided_view":
         return [run(op, (tangent_of(args[0]), *args[1:]))]
     together = _TOGETHER.get(op.name)
@@ -147,7 +148,7 @@ def _saved(slot: Any, args: tuple[Any, ...], outs: tuple[Any, ...]) -> Any:
 # ---- by transposition --------------------------------------------------------------------------
 def _transposed(
     op: Op, args: tuple[Any, ...], outs: tuple[Any, ...], tangent_of: TangentOf
-) -> list[Tensor | None]:
+) -> list[Tensor | None] | None:
     """The vjp of the vjp, which is linear in the gradient that it is given."""
     places = [i for i in op.differentiable_outputs if outs[i] is not None]
     probes = {i: (outs[i].detach() * 0).requires_grad_() for i in places}
@@ -157,6 +158,8 @@ def _transposed(
         isinstance(t, Tensor) and t.requires_grad for t in (*inputs, *along))
     with enable_grad():
         grads = _gradients(op, args, outs, probes, [t is not None for t in along])
+        if any(g is None and t is not None for g, t in zip(grads, along, strict=True)):
+            return None
         pairs = [
             (_as_input(g, x), t) for g, x, t in zip(grads, inputs, along, strict=True)
             if g is not None and t is not None and g.requires_grad]

@@ -26,6 +26,14 @@ class Unbatchable(RuntimeError):
     """An op that cannot be computed for all samples of a batch at once."""
 
 
+class Unwritable(Unbatchable):
+    """What differs from sample to sample was to be written to what does not."""
+
+    def __init__(self, target: Tensor, words: str) -> None:
+        super().__init__(words)
+        self.target = target
+
+
 class BatchedTensor(Tensor):
     """One sample of a batch, within ``vmap``."""
 
@@ -80,7 +88,7 @@ class BatchedTensor(Tensor):
         """Refused: gradients within ``vmap`` are those of ``func.grad`` and its kin."""
         if requires_grad == self.requires_grad:
             return self
-        raise RuntimeError(_words("calls Tensor.requires_grad_()", "func.grad or func.vjp"))
+        raise Unbatchable(_words("calls Tensor.requires_grad_()", "func.grad or func.vjp"))
 
     def backward(self, *args: Any, **kwargs: Any) -> None:
         """Refused: gradients within ``vmap`` are those of ``func.grad`` and its kin."""

@@ -18,10 +18,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from flambeau import dispatch, modes
+from flambeau import dispatch, modes, random
 from flambeau.autograd.grad_mode import MODE
 from flambeau.caution import warn
-from flambeau.func.batched import BatchedTensor, Unbatchable, wrap
+from flambeau.func.batched import BatchedTensor, Unbatchable, Unwritable, wrap
 from flambeau.func.batching_rules import NAMED, aligned_write, is_pointwise, pointwise
 from flambeau.func.tree import remade
 from flambeau.registry import Op
@@ -89,11 +89,11 @@ class Level(modes.DispatchMode):
             return NotImplemented
         target = args[0]
         if not self.owns(target):
-            raise Unbatchable(
+            raise Unwritable(target, (
                 f"vmap: {op.name}_(self, ...) is not possible because an argument differs from "
                 "sample to sample, and `self`, which is to hold the result, does not. Make "
                 "`self` from a tensor that is mapped over, as new_zeros and zeros_like do, or "
-                f"use {op.name}, which returns a new tensor.")
+                f"use {op.name}, which returns a new tensor."))
         if op.name == "copy" or op.name == "fill" or is_pointwise(op):
             aligned_write(self, op, args)
         else:
@@ -141,9 +141,14 @@ class Level(modes.DispatchMode):
                 return recorded(self, op, args)
             with self:
                 return op.decompose(*args)  # type: ignore[misc]
+        except Unwritable as error:
+            if any(t is error.target for t in args):
+                raise Unbatchable(
+                    f"vmap: {op.name} updates an argument in place, as batch norm does its running "
+                    "statistics, that is the same for all samples. Give every sample its own, or "
+                    "remove them with func.replace_all_batch_norm_modules_().") from error
+            return NotImplemented
         except Unbatchable:
-            if op.is_random and self.randomness != "different":
-                raise
             return NotImplemented
 
     def _looped(self, op: Op, args: tuple[Any, ...]) -> Any:
@@ -154,8 +159,14 @@ class Level(modes.DispatchMode):
             f"vmap runs {op.name} as a loop over the samples: it has no batching rule, and its "
             "decomposition looks at values.")
         fallbacks[op.name] += 1
-        results = [
-            dispatch.call(op, tuple(self._sample(a, i) for a in args)) for i in range(self.size)]
+        if op.is_random and self.randomness == "error":
+            self.handle_draw((), _nothing)
+        state = random.get_rng_state() if op.is_random and self.randomness == "same" else None
+        results = []
+        for i in range(self.size):
+            if state is not None:
+                random.set_rng_state(state)
+            results.append(dispatch.call(op, tuple(self._sample(a, i) for a in args)))
         return self._stacked(op, results)
 
     def _sample(self, value: Any, i: int) -> Any:
@@ -175,6 +186,10 @@ class Level(modes.DispatchMode):
             parts = [self._stacked(op, part) for part in zip(*results, strict=True)]
             return remade(first, parts)
         return first
+
+
+def _nothing(shape: tuple[int, ...]) -> Tensor:
+    raise AssertionError("randomness is an error")
 
 
 def _dynamic(op: Op) -> Unbatchable:

@@ -176,6 +176,10 @@ def _leading(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
         level.batch_of(a) if isinstance(a, Tensor) else a for a in args)))
 
 
+def _view_dtype(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
+    return _leading(level, op, args) if args[0].ndim else NotImplemented
+
+
 def _only_first(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
     """As ``_leading`` if only the first tensor is batched: weights serve all samples."""
     if any(level.owns(a) for a in args[1:]):
@@ -390,15 +394,56 @@ def _convolution(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
     rest = (stride, padding, dilation, transposed, extra)
     if not level.owns(weight) and not level.owns(bias):
         return _folded(level, op, args)
-    x, w = level.batch_of(input), level.batch_of(weight)
-    n, size = x.shape[1], level.size
-    x = x.movedim(0, 1).reshape((n, size * x.shape[2], *x.shape[3:]))
-    out = _run(op, x, _fold(w), None, *rest, groups * size)
+    w, n, size = level.batch_of(weight), input.shape[0], level.size
+    out = _run(op, _beside(level, input), _fold(w), None, *rest, groups * size)
     out = out.reshape((n, size, out.shape[1] // size, *out.shape[2:])).movedim(1, 0)
     if bias is not None:
         b = level.batch_of(bias)
         out = out + b.reshape((size, 1, b.shape[1], *(1,) * (out.ndim - 3)))
     return level.wrapped(out)
+
+
+def _convolution_input_grad(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
+    grad, weight, size, *rest, groups = args
+    if not level.owns(weight):
+        whole = (level.size * size[0], *size[1:])
+        return level.wrapped(_unfold(
+            _run(op, _fold(grad._value), weight, whole, *rest, groups), level.size))
+    whole = (size[0], level.size * size[1], *size[2:])
+    result = _run(op, _beside(level, grad), _fold(weight._value), whole, *rest,
+                  groups * level.size)
+    result = result.reshape((size[0], level.size, *size[1:]))
+    return level.wrapped(result.movedim(1, 0))
+
+
+def _convolution_weight_grad(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
+    grad, input, size, *rest, groups = args
+    whole = (level.size * size[0], *size[1:])
+    if groups == 1 and not level.owns(input):  # all gradients meet the same channels
+        result = _run(op, _beside(level, grad), input, whole, *rest, 1)
+    else:
+        result = _run(op, _beside(level, grad), _beside(level, input), whole, *rest,
+                      groups * level.size)
+    return level.wrapped(_unfold(result, level.size))
+
+
+def _beside(level: Level, t: Tensor) -> Tensor:
+    """Samples of (N, C, ...) as one tensor (N, samples * C, ...)."""
+    whole = level.batch_of(t).movedim(0, 1)
+    return whole.reshape(
+        (whole.shape[0], whole.shape[1] * whole.shape[2], *whole.shape[3:]))
+
+
+def _pooled(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
+    """The adjoints of pooling, which are told the size of what was pooled."""
+    values = []
+    for argument, value in zip(op.schema.arguments, args, strict=True):
+        if isinstance(value, Tensor):
+            value = _fold(level.batch_of(value))
+        elif argument.name == "size":
+            value = (level.size * value[0], *value[1:])
+        values.append(value)
+    return level.wrapped(_unfold(_run(op, *values), level.size))
 
 
 def _attention(level: Level, op: Op, args: tuple[Any, ...]) -> Any:
@@ -498,6 +543,7 @@ def _table() -> dict[str, Rule]:
         "to_copy": _to_copy,
         "cat": _joined, "stack": _joined, "matmul": _matmul, "linear": _linear,
         "convolution": _convolution, "attention": _attention, "repeat": _repeat,
+        "view_dtype": _view_dtype,
         "index": _index, "index_put": _index_put,
         **dict.fromkeys(("sum", "amax", "amin", "mean", "variance", "vector_norm", "logsumexp"),
                         every),
@@ -519,7 +565,10 @@ def _table() -> dict[str, Rule]:
             "ldl_solution", "view_as_real", "view_as_complex", "tril", "triu", "matrix_exp",
             "constant_pad_nd"), _leading),
         **dict.fromkeys(("native_layer_norm", "rms_norm"), _only_first),
-        **dict.fromkeys(("max_pool_windows", "avg_pool_windows"), _folded),
+        **dict.fromkeys(("max_pool_windows", "max_pool_values", "avg_pool_windows"), _folded),
+        **dict.fromkeys(("max_pool_scatter", "max_pool_gather", "avg_pool_spread"), _pooled),
+        "convolution_input_grad": _convolution_input_grad,
+        "convolution_weight_grad": _convolution_weight_grad,
     }
 
 

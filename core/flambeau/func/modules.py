@@ -32,3 +32,21 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str,
 
     return (stacked([dict(m.named_parameters()) for m in models], True),
             stacked([dict(m.named_buffers()) for m in models], False))
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Take the running statistics out of all batch norms of a module, in place.
+
+    They are updated in the forward pass, which samples within ``vmap`` cannot do to what they
+    share.
+
+    Returns:
+        the module.
+    """
+    from flambeau.nn.modules.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import flambeau.fused  # noqa: F401  call paths
+from flambeau import modes
 from flambeau.autograd import engine
 from flambeau.autograd.grad_mode import MODE, enable_grad
 from flambeau.ops.activation import relu, sigmoid
@@ -37,6 +38,8 @@ def gradients_of(
     When the backward pass is itself recorded, so are they.
     """
     recording = MODE.enabled
+    if modes.ACTIVE:
+        return _gradients_of_samples(function, inputs, grads, recording)
     with enable_grad():
         fresh = [  # nodes of their own, so that an input given twice is told apart
             None if t is None else t.view(t.shape) if recording and t.requires_grad
@@ -50,6 +53,24 @@ def gradients_of(
         found = iter(engine.grad(
             [o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=recording,
             allow_unused=True))
+    return tuple(None if t is None else next(found) for t in fresh)
+
+
+def _gradients_of_samples(
+    function: Callable[..., Any], inputs: Sequence[Tensor | None], grads: Sequence[Tensor | None],
+    recording: bool,
+) -> tuple[Any, ...]:
+    """The same where inputs may be samples of a batch, or have tangents."""
+    from flambeau.func import tracking
+
+    with enable_grad():
+        fresh = [None if t is None else tracking.tracked(t) for t in inputs]
+        outs = function(*fresh)
+        outs = outs if isinstance(outs, tuple) else (outs,)
+        pairs = [(o, g) for o, g in zip(outs, grads, strict=False) if g is not None]
+        found = iter(tracking.gradients(
+            [o for o, _ in pairs], [t for t in fresh if t is not None], [g for _, g in pairs],
+            keep=recording))
     return tuple(None if t is None else next(found) for t in fresh)
 
 

@@ -16,6 +16,7 @@ from flambeau.layout import (
     wrap_dims,
 )
 from flambeau.memory_format import contiguous_format
+from flambeau.modes import every_sample
 from flambeau.registry import OpFunction, composite, view
 from flambeau.samples import ErrorSample, Make, Sample, error, sample, unary_errors
 from flambeau.tensor import Tensor, from_storage
@@ -537,7 +538,7 @@ def as_strided(
         RuntimeError: if it would reach outside the storage.
     """
     layout = _as_strided_rule(input.layout_(), size, stride, storage_offset)
-    storage = input.storage_()
+    storage = every_sample(input).storage_()
     if layout.numel and layout.span() * input.itemsize > storage.nbytes:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset "
