@@ -9,7 +9,7 @@ from flambeau import dtypes
 from flambeau.layout import broadcast_shapes
 from flambeau.modes import every_sample
 from flambeau.ops.compare import where
-from flambeau.ops.index import gather, nonzero, zeros_of
+from flambeau.ops.index import gather, nonzero, scatter_add, zeros_of
 from flambeau.ops.scan import cumsum
 from flambeau.ops.shape import expand, reshape
 from flambeau.ops.writing import writes_through
@@ -48,6 +48,12 @@ def _fill_formula(self: Any, mask: Any, value: Any) -> str | None:
     return "mask ? value : self" if mask.dtype is dtypes.bool and is_number else None
 
 
+def _check_complex(is_complex: bool, self: Tensor) -> None:
+    if is_complex and not self.dtype.is_complex:
+        raise RuntimeError(
+            f"masked_fill: value cannot be converted to type {self.dtype.name} without overflow")
+
+
 @writes_through
 @composite(
     "masked_fill(Tensor self, Tensor mask, Operand value) -> Tensor",
@@ -67,8 +73,10 @@ def masked_fill(self: Tensor, mask: Tensor, value: Any) -> Tensor:
             raise RuntimeError(
                 "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
                 f"{value.ndim} dimension(s).")
+        _check_complex(value.dtype.is_complex, self)
         value = value.to(self.dtype)
     else:
+        _check_complex(isinstance(value, complex), self)
         value = number(value, self.dtype)
     result: Tensor = where(mask, value, self)
     return result
@@ -126,11 +134,15 @@ def _scatter_errors(make: Make) -> Iterator[ErrorSample]:
 def _scatter_source(g: Tensor, source_shape: Any, mask: Tensor) -> Tensor:
     """The gradients of the elements used, zeros for the rest of the source."""
     from flambeau.layout import product
-    from flambeau.ops.join import cat
 
-    used = masked_select(g, expand(mask, g.shape))
-    rest = zeros_of(g, (product(source_shape) - used.shape[0],))
-    result: Tensor = reshape(cat([used, rest]), tuple(source_shape))
+    count = product(source_shape)
+    zeros = zeros_of(g, (count,))
+    if not count or not g.numel():
+        return reshape(zeros, tuple(source_shape))  # type: ignore[no-any-return]
+    flat = reshape(expand(mask, g.shape), (-1,))
+    places = where(flat, cumsum(flat, 0) - 1, 0)
+    used = where(flat, reshape(g, (-1,)), 0)
+    result: Tensor = reshape(scatter_add(zeros, 0, places, used), tuple(source_shape))
     return result
 
 
