@@ -144,6 +144,8 @@ def _tensor(t: Tensor) -> tuple[Any, ...]:
 
     if is_lazy(t):
         return t.__reduce_ex__(2)  # type: ignore[no-any-return]
+    if getattr(getattr(t, "layout", None), "name", "strided") != "strided":
+        return _SPARSE, _sparse(t)
     state = dict(t.__dict__)
     if type(t) is Parameter:
         args: tuple[Any, ...] = (t.detach().as_subclass(Tensor), t.requires_grad, OrderedDict())
@@ -156,9 +158,6 @@ def _tensor(t: Tensor) -> tuple[Any, ...]:
 
 def _plain(t: Tensor) -> tuple[Name, tuple[Any, ...]]:
     """The function that makes a tensor again, and its arguments."""
-    layout = getattr(t, "layout", None)
-    if getattr(layout, "name", "strided") != "strided":
-        return _SPARSE, _sparse(t, layout)
     layout = t.layout_()
     shape, strides = tuple(layout.shape), tuple(layout.strides)
     if t.device.type == "meta":
@@ -170,7 +169,8 @@ def _plain(t: Tensor) -> tuple[Name, tuple[Any, ...]]:
         storage.untyped(), layout.offset, shape, strides, t.requires_grad, OrderedDict(), t.dtype)
 
 
-def _sparse(t: Any, layout: Any) -> tuple[Any, ...]:
+def _sparse(t: Any) -> tuple[Any, ...]:
+    layout = t.layout
     if layout.name != "sparse_coo":
         raise NotImplementedError(
             f"tensors of the layout {layout} cannot be saved; convert them with to_sparse_coo()")

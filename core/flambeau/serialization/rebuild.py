@@ -154,7 +154,10 @@ def sparse_tensor(layout: Any, data: Any) -> Any:
     indices, values, size = data[:3]
     if (len(data) == 4 and type(data[3]) is not bool) or indices.ndim != 2:
         refuse("a malformed sparse tensor")
-    made = fb.sparse_coo_tensor(indices, values, _numbers(size), check_invariants=True)
+    try:
+        made = fb.sparse_coo_tensor(indices, values, _numbers(size), check_invariants=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"a malformed sparse tensor: {error}") from error
     return made._coalesced_(True) if len(data) == 4 and data[3] else made
 
 
