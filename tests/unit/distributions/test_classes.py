@@ -145,7 +145,7 @@ def test_shapes_and_printing(torch, case, batch):
 
 @everything
 @every_batch
-@pytest.mark.parametrize("shape", [(), (7,), (4, 5)], ids=str)
+@pytest.mark.parametrize("shape", [(), (4, 5)], ids=str)
 def test_samples_are_those_of_the_seed(torch, case, batch, shape):
     ours, theirs = pair(torch, case, batch)
     torch.manual_seed(11)

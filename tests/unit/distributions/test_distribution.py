@@ -23,6 +23,7 @@ from flambeau.distributions.utils import (
 def test_the_package_has_pytorchs_names():
     torch = pytest.importorskip("torch")
     assert set(D.__all__) == set(torch.distributions.__all__)
+    assert all(getattr(D, name) is not None for name in D.__all__)
     assert set(D.__all__) <= set(dir(D))
 
 
