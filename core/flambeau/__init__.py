@@ -96,6 +96,7 @@ from flambeau.ops.facts import (
     is_same_size,
     is_signed,
     is_storage,
+    jagged,
     numel,
     result_type,
     sparse_bsc,
@@ -195,7 +196,8 @@ for _op in _OPS.values():
 
 _LAZY = (
     "amp", "autograd", "backend", "cpu", "data", "distributions", "fallback", "fft", "func",
-    "futures", "hub", "jit", "linalg", "masked", "nn", "optim", "profiler", "serialization", "signal",
+    "futures", "hub", "jit", "linalg", "masked", "nested", "nn", "optim", "profiler",
+    "serialization", "signal",
     "sparse", "special", "storages", "testing", "utils", "vision",
 )
 

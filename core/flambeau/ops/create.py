@@ -337,7 +337,12 @@ def empty_like(
 
 
 def _sparse_like(input: Any, **options: Any) -> Tensor:
-    """A tensor without values of the layout and shape of a sparse one."""
+    """A tensor without values of the layout and shape of a sparse one, or zeros of a nested one."""
+    if input.is_nested:
+        from flambeau.nested.construct import zeros_like as nested_zeros
+
+        zeros: Tensor = nested_zeros(input, **options)
+        return zeros
     from flambeau.sparse import construct
 
     made: Tensor = construct.zeros_like(input, **options)
@@ -579,14 +584,20 @@ def _end_point(name: str, word: str, value: Any) -> Any:
     return _bound(name, word, value)
 
 
+def _check_steps(name: str, steps: Any) -> None:
+    if isinstance(steps, float):
+        raise TypeError(f"{name}(): argument 'steps' (position 3) must be int, not float")
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+
+
 def linspace(
     start: Any, end: Any, steps: int, *, out: Tensor | None = None,
     dtype: dtypes.dtype | None = None, layout: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
+    _check_steps("linspace", steps)
     start, end = _end_point("linspace", "start", start), _end_point("linspace", "end", end)
     if dtype is None:
         dtype = dtypes.get_default_dtype() if out is None else out.dtype
@@ -621,8 +632,7 @@ def logspace(
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:
     """``base`` to the power of ``steps`` numbers evenly spaced from ``start`` to ``end``."""
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
+    _check_steps("logspace", steps)
     start, end = _end_point("logspace", "start", start), _end_point("logspace", "end", end)
     base = _end_point("logspace", "base", base)
     what = dtype or (dtypes.get_default_dtype() if out is None else out.dtype)

@@ -118,6 +118,7 @@ sparse_csr: Final = layout("sparse_csr")
 sparse_csc: Final = layout("sparse_csc")
 sparse_bsr: Final = layout("sparse_bsr")
 sparse_bsc: Final = layout("sparse_bsc")
+jagged: Final = layout("jagged")
 
 
 # ---- memory ------------------------------------------------------------------------------------

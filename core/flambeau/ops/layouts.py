@@ -31,3 +31,13 @@ def _loaded(name: str) -> Any:
 
 for _name in _METHODS:
     setattr(Tensor, _name, _loaded(_name))
+
+
+def to_padded_tensor(self: Tensor, padding: float, output_size: Any = None) -> Any:
+    """A dense tensor of a nested one; other tensors refuse."""
+    from flambeau.nested import construct
+
+    return construct.to_padded_tensor(self, padding, output_size)
+
+
+setattr(Tensor, "to_padded_tensor", to_padded_tensor)  # noqa: B010
