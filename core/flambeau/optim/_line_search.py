@@ -22,16 +22,23 @@ def minimum_of_cubic(a: Point, b: Point, low: float, high: float) -> float:
     """Where the cubic through two points with their slopes is least, within bounds."""
     x1, f1, g1 = a.t, a.loss, a.slope
     x2, f2, g2 = b.t, b.loss, b.slope
-    d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2)
+    d1 = g1 + g2 - 3 * _ratio(f1 - f2, x1 - x2)
     square = d1 * d1 - g1 * g2
     if square < 0:
         return (low + high) / 2.0
     d2 = math.sqrt(square)
     if x1 <= x2:
-        t = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2))
+        t = x2 - (x2 - x1) * _ratio(g2 + d2 - d1, g2 - g1 + 2 * d2)
     else:
-        t = x1 - (x1 - x2) * ((g1 + d2 - d1) / (g1 - g2 + 2 * d2))
+        t = x1 - (x1 - x2) * _ratio(g1 + d2 - d1, g1 - g2 + 2 * d2)
     return min(max(t, low), high)
+
+
+def _ratio(a: float, b: float) -> float:
+    """A quotient as tensors have it: infinite, or NaN, by zero."""
+    if b:
+        return a / b
+    return math.copysign(math.inf, a) * math.copysign(1.0, b) if a else math.nan
 
 
 def strong_wolfe(

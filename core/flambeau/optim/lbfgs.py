@@ -23,9 +23,10 @@ class LBFGS(Optimizer):
 
     Args:
         max_iter: iterations per step.
-        max_eval: evaluations per step, ``max_iter * 5 / 4`` by default.
+        max_eval: evaluations per step, ``max_iter * 5 / 4`` by default; a line search has what
+            is left of them.
         tolerance_grad: stop when no gradient is greater.
-        tolerance_change: stop when steps and losses change by less.
+        tolerance_change: stop when steps and losses change by less, line searches excepted.
         history_size: how many pairs are remembered.
         line_search_fn: "strong_wolfe" or None.
     """
@@ -107,6 +108,9 @@ class _Step:
         self.grad = self.optimizer._flat_grad()
         if self._is_optimal():
             return original
+        for name in ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad",
+                     "prev_loss"):
+            state.setdefault(name)
         iterations = 0
         while iterations < group["max_iter"]:
             iterations += 1
@@ -194,7 +198,7 @@ class _Step:
 
         self.loss, self.grad, t, evaluations = strong_wolfe(
             at, t, direction, self.loss, self.grad, slope,
-            tolerance_change=self.group["tolerance_change"])
+            max_ls=self.group["max_eval"] - self.evaluations)
         optimizer._move(t, direction)
         self.evaluations += evaluations
         self.state["func_evals"] += evaluations
