@@ -6,6 +6,18 @@ from flambeau.data.collate import (
     default_collate_fn_map,
     default_convert,
 )
+from flambeau.data.datapipes import (
+    DataChunk,
+    DFIterDataPipe,
+    IterDataPipe,
+    MapDataPipe,
+    argument_validation,
+    functional_datapipe,
+    guaranteed_datapipes_determinism,
+    non_deterministic,
+    runtime_validation,
+    runtime_validation_disabled,
+)
 from flambeau.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -16,6 +28,7 @@ from flambeau.data.dataset import (
     TensorDataset,
     random_split,
 )
+from flambeau.data.distributed import DistributedSampler
 from flambeau.data.loader import DataLoader
 from flambeau.data.sampler import (
     BatchSampler,
@@ -31,9 +44,14 @@ __all__ = [
     "BatchSampler",
     "ChainDataset",
     "ConcatDataset",
+    "DFIterDataPipe",
+    "DataChunk",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
+    "IterDataPipe",
     "IterableDataset",
+    "MapDataPipe",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -43,10 +61,16 @@ __all__ = [
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "argument_validation",
     "collate",
     "default_collate",
     "default_collate_fn_map",
     "default_convert",
+    "functional_datapipe",
     "get_worker_info",
+    "guaranteed_datapipes_determinism",
+    "non_deterministic",
     "random_split",
+    "runtime_validation",
+    "runtime_validation_disabled",
 ]

@@ -2,3 +2,4 @@
 
 from flambeau.data import *  # noqa: F403  listed there
 from flambeau.data import __all__ as __all__
+from flambeau.data import datapipes as datapipes
