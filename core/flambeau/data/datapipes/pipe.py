@@ -142,7 +142,7 @@ class IterDataPipe(_Pipe, IterableDataset[T_co], Generic[T_co]):
             setattr(cls, "__iter__", _one_at_a_time(cls.__dict__["__iter__"]))  # noqa: B010
 
     def __iter__(self) -> Iterator[T_co]:
-        return self  # type: ignore[return-value]  # a subclass may write __next__ instead
+        return self  # a subclass may write __next__ instead
 
     def reset(self) -> None:
         """What a subclass forgets when it is iterated anew; called for it."""
