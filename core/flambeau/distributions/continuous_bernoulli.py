@@ -9,7 +9,13 @@ import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.chances import OfChances, one_of
 from flambeau.distributions.exp_family import ExponentialFamily
-from flambeau.distributions.utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs
+from flambeau.distributions.utils import (
+    broadcast_all,
+    clamp_probs,
+    lazy_property,
+    logits_to_probs,
+    standard_uniform,
+)
 from flambeau.nn.functional import binary_cross_entropy_with_logits
 from flambeau.tensor import Tensor
 
@@ -99,8 +105,7 @@ class ContinuousBernoulli(OfChances, ExponentialFamily):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """``icdf`` of uniform numbers."""
-        shape = self._extended_shape(sample_shape)
-        return self.icdf(fb.rand(shape, dtype=self.probs.dtype, device=self.probs.device))
+        return self.icdf(standard_uniform(self._extended_shape(sample_shape), self.probs))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""

@@ -7,7 +7,7 @@ from typing import Any
 import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.distribution import Distribution
-from flambeau.distributions.utils import broadcast_all
+from flambeau.distributions.utils import broadcast_all, standard_uniform
 from flambeau.tensor import Tensor
 
 __all__ = ["GeneralizedPareto"]
@@ -53,8 +53,7 @@ class GeneralizedPareto(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The quantiles of uniform numbers."""
-        shape = self._extended_shape(sample_shape)
-        return self.icdf(fb.rand(shape, dtype=self.loc.dtype, device=self.loc.device))
+        return self.icdf(standard_uniform(self._extended_shape(sample_shape), self.loc))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """``-(1 + 1 / c) log(1 + c z) - log(scale)``."""

@@ -8,8 +8,7 @@ from typing import Any
 import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.binomial import Binomial
-from flambeau.distributions.categorical import Categorical
-from flambeau.distributions.distribution import Distribution
+from flambeau.distributions.of_categorical import OfCategorical
 from flambeau.distributions.utils import broadcast_all
 from flambeau.layout import Size
 from flambeau.tensor import Tensor
@@ -17,7 +16,7 @@ from flambeau.tensor import Tensor
 __all__ = ["Multinomial"]
 
 
-class Multinomial(Distribution):
+class Multinomial(OfCategorical):
     """How often each of ``n`` categories comes up in ``total_count`` draws.
 
     Args:
@@ -29,7 +28,6 @@ class Multinomial(Distribution):
         NotImplementedError: ``total_count`` is no int.
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     total_count: int
 
     def __init__(
@@ -39,17 +37,13 @@ class Multinomial(Distribution):
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
         self.total_count = total_count
-        self._categorical = Categorical(probs=probs, logits=logits)
+        super().__init__(probs, logits, validate_args)
         self._binomial = Binomial(total_count=total_count, probs=self.probs)
-        super().__init__(
-            self._categorical.batch_shape, self._categorical.param_shape[-1:],
-            validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameter expanded."""
         new = self._expanded(Multinomial, (), batch_shape, _instance)
         new.total_count = self.total_count
-        new._categorical = self._categorical.expand(new._batch_shape)
         new._binomial = self._binomial.expand((*new._batch_shape, *self._event_shape))
         return new
 
@@ -57,25 +51,6 @@ class Multinomial(Distribution):
     def support(self) -> Any:
         """Counts that sum to ``total_count``."""
         return constraints.multinomial(self.total_count)
-
-    @property
-    def _param(self) -> Tensor:
-        return self._categorical._param
-
-    @property
-    def probs(self) -> Tensor:
-        """The chances."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the chances."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self._categorical.param_shape
 
     @property
     def mean(self) -> Tensor:

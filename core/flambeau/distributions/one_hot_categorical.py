@@ -6,16 +6,14 @@ from typing import Any
 
 import flambeau as fb
 from flambeau.distributions import constraints
-from flambeau.distributions.categorical import Categorical
-from flambeau.distributions.distribution import Distribution
+from flambeau.distributions.of_categorical import OfCategorical
 from flambeau.distributions.utils import one_hot_like
-from flambeau.layout import Size
 from flambeau.tensor import Tensor
 
 __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
-class OneHotCategorical(Distribution):
+class OneHotCategorical(OfCategorical):
     """Vectors of a single 1, the rest 0.
 
     Args:
@@ -23,42 +21,17 @@ class OneHotCategorical(Distribution):
         logits: logarithms of weights.
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.one_hot
     has_enumerate_support = True
 
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        self._categorical = Categorical(probs, logits)
-        super().__init__(
-            self._categorical.batch_shape, self._categorical.param_shape[-1:],
-            validate_args=validate_args)
+        super().__init__(probs, logits, validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameter expanded."""
-        new = self._expanded(OneHotCategorical, (), batch_shape, _instance)
-        new._categorical = self._categorical.expand(new._batch_shape)
-        return new
-
-    @property
-    def _param(self) -> Tensor:
-        return self._categorical._param
-
-    @property
-    def probs(self) -> Tensor:
-        """The chances."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the chances."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self._categorical.param_shape
+        return self._expanded(OneHotCategorical, (), batch_shape, _instance)
 
     @property
     def mean(self) -> Tensor:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.chances import OfChances, one_of
 from flambeau.distributions.transformed_distribution import TransformedDistribution
 from flambeau.distributions.transforms import SigmoidTransform
-from flambeau.distributions.utils import broadcast_all, clamp_probs
+from flambeau.distributions.utils import broadcast_all, clamp_probs, standard_uniform
 from flambeau.tensor import Tensor
 
 __all__ = ["LogitRelaxedBernoulli", "RelaxedBernoulli"]
@@ -48,7 +47,7 @@ class LogitRelaxedBernoulli(OfChances):
         """Logistic numbers, shifted and scaled."""
         shape = self._extended_shape(sample_shape)
         probs = clamp_probs(self.probs.expand(shape))
-        u = clamp_probs(fb.rand(shape, dtype=probs.dtype, device=probs.device))
+        u = clamp_probs(standard_uniform(shape, probs))
         return (u.log() - (-u).log1p() + probs.log() - (-probs).log1p()) / self.temperature
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -6,18 +6,16 @@ from typing import Any
 
 import flambeau as fb
 from flambeau.distributions import constraints
-from flambeau.distributions.categorical import Categorical
-from flambeau.distributions.distribution import Distribution
+from flambeau.distributions.of_categorical import OfCategorical
 from flambeau.distributions.transformed_distribution import TransformedDistribution
 from flambeau.distributions.transforms import ExpTransform
-from flambeau.distributions.utils import broadcast_all, clamp_probs
-from flambeau.layout import Size
+from flambeau.distributions.utils import broadcast_all, clamp_probs, standard_uniform
 from flambeau.tensor import Tensor
 
 __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
 
 
-class ExpRelaxedCategorical(Distribution):
+class ExpRelaxedCategorical(OfCategorical):
     """The logarithms of relaxed one-hot vectors: log-softmax of ``(logits + noise) / temperature``.
 
     The noise is Gumbel's.
@@ -28,7 +26,6 @@ class ExpRelaxedCategorical(Distribution):
         logits: logarithms of weights.
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.real_vector  # of those, the logarithms of points of the simplex
     has_rsample = True
 
@@ -36,37 +33,19 @@ class ExpRelaxedCategorical(Distribution):
         self, temperature: Tensor, probs: Any = None, logits: Any = None,
         validate_args: bool | None = None,
     ) -> None:
-        self._categorical = Categorical(probs, logits)
         self.temperature = temperature
-        shape = self._categorical.param_shape
-        super().__init__(self._categorical.batch_shape, shape[-1:], validate_args=validate_args)
+        super().__init__(probs, logits, validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameter expanded."""
         new = self._expanded(ExpRelaxedCategorical, (), batch_shape, _instance)
         new.temperature = self.temperature
-        new._categorical = self._categorical.expand(batch_shape)
         return new
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter that was given."""
-        return self._categorical.param_shape
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the chances."""
-        return self._categorical.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The chances."""
-        return self._categorical.probs
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Scores of logits with Gumbel numbers, less their log-sum-exp."""
         shape = self._extended_shape(sample_shape)
-        u = clamp_probs(fb.rand(shape, dtype=self.logits.dtype, device=self.logits.device))
+        u = clamp_probs(standard_uniform(shape, self.logits))
         scores = (self.logits - (-u.log()).log()) / self.temperature
         return scores - scores.logsumexp(-1, keepdim=True)
 

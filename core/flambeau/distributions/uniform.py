@@ -7,7 +7,7 @@ from typing import Any
 import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.distribution import Distribution
-from flambeau.distributions.utils import broadcast_all
+from flambeau.distributions.utils import broadcast_all, standard_uniform
 from flambeau.tensor import Tensor
 
 __all__ = ["Uniform"]
@@ -67,8 +67,7 @@ class Uniform(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Numbers in [0, 1), scaled and shifted."""
-        shape = self._extended_shape(sample_shape)
-        noise = fb.rand(shape, dtype=self.low.dtype, device=self.low.device)
+        noise = standard_uniform(self._extended_shape(sample_shape), self.low)
         return self.low + noise * (self.high - self.low)
 
     def log_prob(self, value: Tensor) -> Tensor:

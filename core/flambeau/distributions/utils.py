@@ -18,6 +18,7 @@ __all__ = [
     "one_hot_like",
     "probs_to_logits",
     "standard_normal",
+    "standard_uniform",
     "sum_rightmost",
     "tril_matrix_to_vec",
     "vec_to_tril_matrix",
@@ -57,6 +58,11 @@ def empty_like_parameter(shape: Sequence[int], parameter: Tensor) -> Tensor:
 def standard_normal(shape: Sequence[int], parameter: Tensor) -> Tensor:
     """Standard normal numbers in a parameter's dtype, on its device."""
     return fb.randn(tuple(shape), dtype=parameter.dtype, device=parameter.device)
+
+
+def standard_uniform(shape: Sequence[int], parameter: Tensor) -> Tensor:
+    """Uniform numbers in [0, 1) in a parameter's dtype, on its device."""
+    return fb.rand(tuple(shape), dtype=parameter.dtype, device=parameter.device)
 
 
 def clamp_probs(probs: Tensor) -> Tensor:
