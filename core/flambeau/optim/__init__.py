@@ -19,3 +19,6 @@ from flambeau.optim.rmsprop import RMSprop as RMSprop
 from flambeau.optim.rprop import Rprop as Rprop
 from flambeau.optim.sgd import SGD as SGD
 from flambeau.optim.sparse_adam import SparseAdam as SparseAdam
+from flambeau.optim.stateless import (
+    swap_in_optimizer_params_and_state as swap_in_optimizer_params_and_state,
+)

@@ -53,6 +53,38 @@ SCHEDULES = {
 }
 
 
+CORNERS = {
+    "sequence of chains": lambda s, o: s.SequentialLR(o, [
+        s.ChainedScheduler([s.ConstantLR(o, 0.1, 3), s.ExponentialLR(o, 0.9)], optimizer=o),
+        s.StepLR(o, 2)], [5]),
+    "chain of sequences": lambda s, o: s.ChainedScheduler([
+        s.SequentialLR(o, [s.ConstantLR(o, 0.5, 2), s.ExponentialLR(o, 0.9)], [4]),
+        s.StepLR(o, 7)]),
+    "sequence of sequences": lambda s, o: s.SequentialLR(o, [
+        s.SequentialLR(o, [s.LinearLR(o, 0.1, total_iters=3), s.CosineAnnealingLR(o, 4)], [3]),
+        s.CosineAnnealingWarmRestarts(o, 3)], [10]),
+    "milestone 0": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.1, 4), s.ExponentialLR(o, 0.8)], [0]),
+    "equal milestones": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.1, 4), s.ExponentialLR(o, 0.8), s.StepLR(o, 1)], [3, 3]),
+    "then one cycle": lambda s, o: s.SequentialLR(
+        o, [s.LinearLR(o, 0.1, total_iters=3), s.OneCycleLR(o, 0.5, total_steps=60)], [3]),
+    "cyclic first": lambda s, o: s.SequentialLR(
+        o, [s.CyclicLR(o, 0.01, 0.1, 3, cycle_momentum=False), s.ExponentialLR(o, 0.9)], [7]),
+    "functions": lambda s, o: s.SequentialLR(o, [
+        s.LambdaLR(o, lambda e: e / 10 + 0.1), s.MultiplicativeLR(o, lambda e: 0.95),
+        s.PolynomialLR(o, 5, 2)], [4, 20]),
+    "chain of cosine and line": lambda s, o: s.ChainedScheduler(
+        [s.CosineAnnealingLR(o, 7, 0.01), s.LinearLR(o, 0.5, 1, 10)]),
+    "restarts grow": lambda s, o: s.CosineAnnealingWarmRestarts(o, 2, 3, 0.01),
+    "cyclic by iterations": lambda s, o: s.CyclicLR(
+        o, 0.01, 0.1, 5, 7, scale_fn=lambda i: 0.99**i, scale_mode="iterations"),
+    "one cycle in three": lambda s, o: s.OneCycleLR(
+        o, 0.5, total_steps=60, pct_start=0.1, div_factor=5, final_div_factor=100,
+        base_momentum=0.8, max_momentum=0.9),
+}
+
+
 def optimizer(ns, kind="SGD"):
     params = [{"params": [ns.nn.Parameter(ns.zeros(1))], "lr": 0.2},
               {"params": [ns.nn.Parameter(ns.zeros(1))]}]
@@ -82,12 +114,40 @@ def trajectory(ns, make, kind="SGD", steps=19):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_equals_torch(name, kind):
     torch = pytest.importorskip("torch")
-    mine, schedule = trajectory(fb, SCHEDULES[name], kind)
-    theirs, other = trajectory(torch, SCHEDULES[name], kind)
+    steps = 19 if name.startswith("one_cycle") else 50
+    mine, schedule = trajectory(fb, SCHEDULES[name], kind, steps)
+    theirs, other = trajectory(torch, SCHEDULES[name], kind, steps)
     assert mine == theirs
     assert set(schedule.state_dict()) >= {"last_epoch"} - (
         {"last_epoch"} if name == "chained" else set())
     assert schedule.state_dict()["_last_lr"] == other.state_dict()["_last_lr"]
+
+
+def going_on(ns, schedule, steps):
+    """Rates and momenta over some more steps."""
+    opt, rows = schedule.optimizer, []
+    for _ in range(steps):
+        opt.step()
+        schedule.step()
+        rows.append([schedule.get_last_lr(), [(g["lr"], g["momentum"]) for g in opt.param_groups]])
+    return rows
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_corners_and_states_equal_torch(name):
+    torch = pytest.importorskip("torch")
+    assert trajectory(fb, CORNERS[name], steps=50)[0] == (
+        trajectory(torch, CORNERS[name], steps=50)[0])
+    for source, target in ((torch, fb), (fb, torch)):  # a state goes over after nine steps
+        _, schedule = trajectory(source, CORNERS[name], steps=9)
+        _, other = trajectory(target, CORNERS[name], steps=2)
+        other.load_state_dict(copy.deepcopy(schedule.state_dict()))
+        for mine, theirs in zip(
+                other.optimizer.param_groups, schedule.optimizer.param_groups, strict=True):
+            mine.update({k: v for k, v in theirs.items() if k != "params"})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert going_on(target, other, 20) == going_on(source, schedule, 20)
 
 
 @pytest.mark.parametrize("name", [
