@@ -505,10 +505,10 @@ def _write_out(op: Op, target: Tensor, result: Tensor) -> None:
             f"{op.name}: result type {result.dtype} can't be cast to the desired output type "
             f"{target.dtype}"
         )
-    if target.shape != result.shape:
-        resize_out(op, target, result)
     if target.layout_().overlaps_itself():
         raise RuntimeError(OVERLAP)
+    if target.shape != result.shape:
+        resize_out(op, target, result)
     raw_copy(target, result)
     target.storage_().version += 1
 

@@ -159,15 +159,15 @@ def check_not_empty(name: str, t: Tensor, dims: tuple[int, ...] | None) -> None:
 
     Raises:
         IndexError: naming the op and the dimension.
+        RuntimeError: if no dimension was named.
     """
     for d in range(t.ndim) if dims is None else dims:
         if t.ndim and t.shape[d] == 0 and (dims is not None or t.numel() == 0):
-            raise IndexError(
-                f"{name}(): Expected reduction dim {d} to have non-zero size."
-                if dims is not None else
+            if dims is not None:
+                raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+            raise RuntimeError(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
-                "Specify the reduction dim with the 'dim' argument."
-            )
+                "Specify the reduction dim with the 'dim' argument.")
 
 
 def contiguous_like(layout: Layout) -> tuple[int, ...]:

@@ -109,6 +109,11 @@ def binary(low: float | None = None, high: float | None = None) -> Samples:
     return samples
 
 
+def of_tensors(make: Make) -> Iterator[Sample]:
+    """Those of two tensors alone, for ops that take no number."""
+    return (s for s in binary()(make) if s.name != "scalar")
+
+
 def reduction(make: Make) -> Iterator[Sample]:
     """Samples of a reduction over ``dim`` with ``keepdim``."""
     yield Sample((make(3, 4),), name="all")

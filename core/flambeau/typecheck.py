@@ -67,7 +67,8 @@ def check_arguments(op: Op, args: tuple[Any, ...]) -> None:
     """Check the types of a call's arguments; remember combinations that hold no lists.
 
     Raises:
-        TypeError: naming the op, the argument, its position, and both types.
+        TypeError: naming the op, the argument, its position, and both types; or for operands none
+            of which is a tensor.
     """
     for i, (argument, value) in enumerate(zip(op.schema.arguments, args, strict=True)):
         if not _accepts(argument, value):
@@ -80,6 +81,12 @@ def check_arguments(op: Op, args: tuple[Any, ...]) -> None:
                 f"{op.name}(): argument '{name}' (position {i + 1}) must be {wanted}, "
                 f"not {_type_name(value)}"
             )
+    if "Operand" in {a.type for a in op.schema.arguments} and not any(
+        isinstance(v, Tensor) for v in args
+    ):
+        raise TypeError(
+            f"{op.name}() received an invalid combination of arguments: one of the operands must "
+            f"be a Tensor, got ({', '.join(_type_name(v) for v in args)})")
     if not any(
         isinstance(v, (list, tuple)) or (isinstance(v, Tensor) and not argument.is_tensor)
         for argument, v in zip(op.schema.arguments, args, strict=True)

@@ -32,8 +32,11 @@ def _sizes(name: str, input: Tensor, output_size: Any, n: int) -> Ints:
 
     Raises:
         RuntimeError: for an input of another rank, an empty dimension, or a negative size.
+        ValueError: for an input of fewer dimensions than there are sizes.
     """
     shape = input.shape
+    if n > 1 and isinstance(output_size, (tuple, list)) and input.ndim <= len(output_size):
+        raise ValueError(f"{name}(): Input dimension should be at least {len(output_size) + 1}")
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(
             f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(shape)}")

@@ -16,6 +16,7 @@ from flambeau.samples import (
     binary,
     broadcast_errors,
     error,
+    of_tensors,
     sample,
     unary,
     unary_errors,
@@ -221,36 +222,36 @@ def logical_not(self: Tensor) -> Tensor:
 
 
 @composite(
-    "logical_and(Tensor self, Operand other) -> Tensor",
+    "logical_and(Tensor self, Tensor other) -> Tensor",
     formula="self && other", template="binary",
     dtypes="all", inplace=True,
-    samples=binary(), errors=broadcast_errors,
+    samples=of_tensors, errors=broadcast_errors,
 )
-def logical_and(self: Tensor, other: Any) -> Tensor:
+def logical_and(self: Tensor, other: Tensor) -> Tensor:
     """Where both are not zero."""
     result: Tensor = bitwise_and(_as_bool(self), _as_bool(other))
     return result
 
 
 @composite(
-    "logical_or(Tensor self, Operand other) -> Tensor",
+    "logical_or(Tensor self, Tensor other) -> Tensor",
     formula="self || other", template="binary",
     dtypes="all", inplace=True,
-    samples=binary(), errors=broadcast_errors,
+    samples=of_tensors, errors=broadcast_errors,
 )
-def logical_or(self: Tensor, other: Any) -> Tensor:
+def logical_or(self: Tensor, other: Tensor) -> Tensor:
     """Where either is not zero."""
     result: Tensor = bitwise_or(_as_bool(self), _as_bool(other))
     return result
 
 
 @composite(
-    "logical_xor(Tensor self, Operand other) -> Tensor",
+    "logical_xor(Tensor self, Tensor other) -> Tensor",
     formula="!self != !other", template="binary",
     dtypes="all", inplace=True,
-    samples=binary(), errors=broadcast_errors,
+    samples=of_tensors, errors=broadcast_errors,
 )
-def logical_xor(self: Tensor, other: Any) -> Tensor:
+def logical_xor(self: Tensor, other: Tensor) -> Tensor:
     """Where exactly one is not zero."""
     result: Tensor = bitwise_xor(_as_bool(self), _as_bool(other))
     return result

@@ -342,6 +342,10 @@ def _conv(
         raise RuntimeError(
             f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input "
             f"of size: {list(input.shape)}")
+    if weight.ndim != n + 2:
+        raise RuntimeError(
+            f"{name}: expected a weight of {n + 2} dimensions, but got weight of size "
+            f"{list(weight.shape)} for input of size {list(input.shape)}")
     kernel = weight.shape[2:] if padding.__class__ is str else ()
     s, p, d, more = _options(n, _key(stride), _key(padding), _key(dilation), kernel)
     if more is not None:

@@ -165,6 +165,9 @@ def gradient(
         dims = list(range(input.ndim))
     else:
         dims = [wrap_dim(d, input.ndim) for d in ([dim] if isinstance(dim, int) else dim)]
+    if len(set(dims)) < len(dims):
+        twice = max(dims, key=dims.count)
+        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
     spacings = list(spacing) if several else [spacing] * len(dims)
     if len(spacings) != len(dims):
         raise RuntimeError(

@@ -22,7 +22,16 @@ from flambeau.ops.pointwise import (
     to_floating,
 )
 from flambeau.registry import composite
-from flambeau.samples import Make, Sample, binary, broadcast_errors, sample, unary, unary_errors
+from flambeau.samples import (
+    Make,
+    Sample,
+    binary,
+    broadcast_errors,
+    of_tensors,
+    sample,
+    unary,
+    unary_errors,
+)
 from flambeau.tensor import Tensor
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -63,10 +72,6 @@ def log10(self: Tensor) -> Any:
     return log(self) / LN10
 
 
-def _tensors_only(make: Make) -> Iterator[Sample]:
-    return (s for s in binary()(make) if isinstance(s.args[1], Tensor))
-
-
 def _sum_formula(power: str, scale: str) -> Formula:
     """That of :func:`_log_of_sum` for real numbers."""
     return for_reals(
@@ -92,7 +97,7 @@ def _log_of_sum(a: Tensor, b: Tensor, base: float) -> Any:
     dtypes="floating_complex",
     derivatives={"self": lambda g, self, other: g / conj_of(1 + exp(other - self)),
                  "other": lambda g, self, other: g / conj_of(1 + exp(self - other))},
-    samples=_tensors_only, errors=broadcast_errors,
+    samples=of_tensors, errors=broadcast_errors,
 )
 def logaddexp(self: Tensor, other: Tensor) -> Any:
     """log(exp(a) + exp(b)), without overflow."""
@@ -104,7 +109,7 @@ def logaddexp(self: Tensor, other: Tensor) -> Any:
     formula=_sum_formula(f"exp(-abs(self - other) * {LN2!r})", repr(LN2)), template="binary",
     derivatives={"self": lambda g, self, other: g / (1 + exp2(other - self)),
                  "other": lambda g, self, other: g / (1 + exp2(self - other))},
-    samples=_tensors_only, errors=broadcast_errors,
+    samples=of_tensors, errors=broadcast_errors,
 )
 def logaddexp2(self: Tensor, other: Tensor) -> Any:
     """log2(2^a + 2^b), without overflow."""

@@ -127,6 +127,7 @@ def min(self: Tensor, dim: Any = None, keepdim: bool = False, other: Tensor | No
 def _aminmax_errors(make: Make) -> Iterator[ErrorSample]:
     yield error(RuntimeError, "no identity", make(0))
     yield error(IndexError, "Dimension out of range", make(3), dim=1)
+    yield error(IndexError, "non-zero size", make(2, 0), dim=1)
 
 
 @composite(
@@ -137,7 +138,9 @@ def _aminmax_errors(make: Make) -> Iterator[ErrorSample]:
 )
 def aminmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The smallest and the greatest value; NaN if there is one."""
-    if not self.numel() and (dim is None or not self.shape[wrap_dim(dim, self.ndim)]):
+    if not self.numel() and dim is not None and not self.shape[wrap_dim(dim, self.ndim)]:
+        raise IndexError(f"aminmax(): Expected reduction dim {dim} to have non-zero size.")
+    if not self.numel() and dim is None:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
             "identity."

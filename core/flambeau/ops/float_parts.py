@@ -18,11 +18,12 @@ _BITS = {2: dtypes.int16, 4: dtypes.int32, 8: dtypes.int64}
 
 
 @composite(
-    "ldexp(Tensor self, Operand other) -> Tensor", inplace=True,
-    samples=lambda make: iter([sample(make(3, 4), make(3, 4)), sample(make(3), 2)]),
+    "ldexp(Tensor self, Tensor other) -> Tensor", inplace=True,
+    samples=lambda make: iter([
+        sample(make(3, 4), make(3, 4)), sample(make(3), make.index(5, 3))]),
     errors=broadcast_errors,
 )
-def ldexp(self: Tensor, other: Any) -> Any:
+def ldexp(self: Tensor, other: Tensor) -> Any:
     """``self * 2^other``."""
     what = floating_type(self, other)
     x, power = as_tensors(self, other, what)

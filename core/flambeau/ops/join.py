@@ -56,7 +56,11 @@ def _cat_back(
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dimension, promoted to a common dtype."""
     if not tensors:
-        raise RuntimeError("cat(): expected a non-empty list of Tensors")
+        raise ValueError("cat(): expected a non-empty list of Tensors")
+    for i, t in enumerate(tensors):
+        if t is None:
+            raise TypeError(
+                f"cat(): expected Tensor as element {i} in argument 0, but got NoneType")
     what = dtypes.result_type([(t.dtype, t.ndim, None) for t in tensors])
     kept = [t for t in tensors if not _is_skipped(t)]
     if not kept:

@@ -140,6 +140,10 @@ def multilabel_margin_loss(
     A row of the target lists labels and ends with the first -1.
     """
     reduction = check_reduction(reduction_of(size_average, reduce, reduction))
+    if input.ndim > 2 or (input.ndim and not input.shape[-1]):
+        raise RuntimeError(
+            "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}")
     if input.shape != target.shape:
         raise RuntimeError(
             f"inconsistent target size: {list(target.shape)} for input of size: "

@@ -39,19 +39,20 @@ def _fill_samples(make: Make) -> Iterator[Sample]:
 
 def _fill_errors(make: Make) -> Iterator[ErrorSample]:
     yield error(RuntimeError, "boolean masks", make(3), make.index(2, 3), 1.0)
+    yield error(RuntimeError, "without overflow", make(3, dtype=dtypes.float32), make.mask(3), 1j)
     yield error(RuntimeError, "0-dimensional value", make(3), make.mask(3), make(2))
     yield error(RuntimeError, "must match", make(3), make.mask(2), 1.0)
 
 
 def _fill_formula(self: Any, mask: Any, value: Any) -> str | None:
     is_number = not getattr(value, "shape", ())
-    return "mask ? value : self" if mask.dtype is dtypes.bool and is_number else None
+    fits = _is_complex(self) or not _is_complex(value)
+    return "mask ? value : self" if mask.dtype is dtypes.bool and is_number and fits else None
 
 
-def _check_complex(is_complex: bool, self: Tensor) -> None:
-    if is_complex and not self.dtype.is_complex:
-        raise RuntimeError(
-            f"masked_fill: value cannot be converted to type {self.dtype.name} without overflow")
+def _is_complex(value: Any) -> bool:
+    dtype = getattr(value, "dtype", None)
+    return isinstance(value, complex) if dtype is None else dtype.is_complex
 
 
 @writes_through
@@ -68,15 +69,16 @@ def _check_complex(is_complex: bool, self: Tensor) -> None:
 def masked_fill(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     """A copy with a number where the mask holds."""
     _check_bool("masked_fill", mask)
+    if _is_complex(value) and not self.dtype.is_complex:
+        raise RuntimeError(
+            f"masked_fill: value cannot be converted to type {self.dtype.name} without overflow")
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
                 "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
                 f"{value.ndim} dimension(s).")
-        _check_complex(value.dtype.is_complex, self)
         value = value.to(self.dtype)
     else:
-        _check_complex(isinstance(value, complex), self)
         value = number(value, self.dtype)
     result: Tensor = where(mask, value, self)
     return result

@@ -179,6 +179,10 @@ def mean(self: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None
             "dtype=."
         )
     if dtype is not None:
+        if dtype.category < 2:
+            raise RuntimeError(
+                "mean(): could not infer output dtype. Optional dtype must be either a floating "
+                f"point or complex dtype. Got: {dtype.name}")
         self = cast(self, dtype)
     total: Tensor = sum(self, dim, keepdim)
     return total / count_of(self.shape, dim)

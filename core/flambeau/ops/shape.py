@@ -384,6 +384,10 @@ slice_dim.op.node_class.__name__ = "SliceBackward0"  # type: ignore[attr-defined
 )
 def narrow(self: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """``length`` indices of a dimension from ``start`` on."""
+    if not self.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Tensor) and start.dtype is dtypes.bool:
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     dim, start = wrap_dim(dim, self.ndim), int(start)
     size = self.shape[dim]
     if length < 0:

@@ -172,6 +172,10 @@ def _axis_split(name: str, self: Tensor, given: Any, dim: int, need: int) -> tup
         raise RuntimeError(
             f"{name} requires a tensor with at least {need} dimension, but got a tensor with "
             f"{self.ndim} dimensions!")
+    if isinstance(given, (str, float)):
+        raise TypeError(
+            f"{name}(): argument 'indices_or_sections' must be int or tuple of ints, not "
+            f"{type(given).__name__}")
     if isinstance(given, int) and (given <= 0 or self.shape[dim] % given):
         raise RuntimeError(
             f"{name} attempted to split along dimension {dim}, but the size of the dimension "

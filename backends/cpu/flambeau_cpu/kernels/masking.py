@@ -13,7 +13,8 @@ kernels = KernelTable()
 
 
 def _masked_fill_fresh(x: Any, mask: Any, value: Any) -> Any:
-    if mask.dtype.char != "?" or np.ndim(value) or (x.shape != mask.shape and not _inside(mask, x)):
+    if mask.dtype.char != "?" or not _fits(value, x) or (
+            x.shape != mask.shape and not _inside(mask, x)):
         return NotImplemented
     out = np.array(x, order="C")  # of a 0-d tensor x may be a NumPy scalar
     np.copyto(out, np.asarray(value).astype(x.dtype), where=mask)
@@ -23,7 +24,7 @@ def _masked_fill_fresh(x: Any, mask: Any, value: Any) -> Any:
 @kernels.register("masked_fill", fresh=_masked_fill_fresh)
 def masked_fill(out: Any, x: Any, mask: Any, value: Any) -> Any:
     """A number where the mask holds."""
-    if mask.dtype.char != "?" or np.ndim(value) or not _inside(mask, x):
+    if mask.dtype.char != "?" or not _fits(value, x) or not _inside(mask, x):
         return NotImplemented
     if out is not x:
         np.copyto(out, x)
@@ -31,6 +32,13 @@ def masked_fill(out: Any, x: Any, mask: Any, value: Any) -> Any:
         value = np.asarray(value).astype(x.dtype)  # integers wrap around
     np.copyto(out, value, where=mask)
     return None
+
+
+def _fits(value: Any, x: Any) -> bool:
+    """Whether a value is one number that an array can hold."""
+    if value.__class__ is float:
+        return True
+    return not np.ndim(value) and (x.dtype.kind == "c" or not np.iscomplexobj(value))
 
 
 def _inside(mask: Any, x: Any) -> bool:
