@@ -383,6 +383,9 @@ class Tensor(TensorFields, TensorMethods):
 
         return to_numpy(self, force)
 
+    # NumPy's operators leave `number * tensor` to the tensor.
+    __array_priority__ = 1000
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         from flambeau.interop import as_array
 

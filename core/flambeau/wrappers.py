@@ -404,7 +404,7 @@ def _record(
     """
     if not op.is_differentiable:
         return "          out_._requires_grad = False"
-    saved, versions = [], []
+    saved, versions, wanted = [], [], ""
     positions = {a.name: _public(a) for a in op.schema.arguments}
     for slot in node.saved_slots(op):
         users = [
@@ -412,8 +412,9 @@ def _record(
             if slot in needs and positions[t] != number]
         needed = " or ".join(f"{u}._requires_grad" for u in users)
         if slot.source == "output":
-            saved.append("kept")
-            versions.append("0 if kept is None else kept._storage.version")
+            saved.append("kept" if users else "None")
+            versions.append("-1 if kept is None else kept._storage.version" if users else "-1")
+            wanted = needed
             continue
         argument = op.schema.arguments[slot.position]
         name = _public(argument)
@@ -439,7 +440,7 @@ def _record(
     edges = ", ".join(
         [f"({t}._fn or {t}) if {t}._requires_grad else None" for t in tensors]
         + ["None"] * (number is not None))
-    keep = "          kept = save_output(out_)\n" if "kept" in saved else ""
+    keep = f"          kept = save_output(out_) if {wanted} else None\n" if "kept" in saved else ""
     return f"""{keep}          node = new_node(Node)
           node.edges = ({edges},)
           node.saved = ({"".join(s + ", " for s in saved)})

@@ -72,7 +72,10 @@ class autocast(DispatchMode):
 
     Raises:
         TypeError: if the device type is no string.
-        RuntimeError: for a device that is not installed.
+        RuntimeError: for a device that has no 16-bit floats.
+
+    Warns:
+        UserWarning: for a device that is not installed: nothing is cast, as in PyTorch.
     """
 
     def __init__(
@@ -82,7 +85,13 @@ class autocast(DispatchMode):
         if not isinstance(device_type, str):
             raise TypeError(
                 f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        if not is_autocast_available(device_type):
+        try:
+            is_available = is_autocast_available(device_type)
+        except RuntimeError as error:
+            if enabled:
+                warnings.warn(f"autocast is disabled: {error}", UserWarning, stacklevel=2)
+            enabled, is_available = False, True
+        if not is_available:
             raise RuntimeError(f"User specified an unsupported autocast device_type "
                                f"'{device_type}'")
         self.device = device_type

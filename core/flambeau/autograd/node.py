@@ -26,6 +26,11 @@ FREED = (
 )
 
 
+def _is_list(value: Any) -> bool:
+    """Whether it is a list of tensors, of which no versions are kept."""
+    return isinstance(value, (list, tuple)) and any(hasattr(v, "_storage") for v in value)
+
+
 class Node(NodeFields):
     """A step of the backward pass.
 
@@ -40,8 +45,11 @@ class Node(NodeFields):
         raise NotImplementedError
 
     def release(self) -> None:
-        """Drop what was saved, after the backward pass has used it; called if anything was."""
-        if self.saved:
+        """Drop what was saved, after the backward pass has used it.
+
+        A step that saved no tensor can be gone through again, as in PyTorch.
+        """
+        if self.saved and (max(self.versions, default=-1) >= 0 or any(map(_is_list, self.saved))):
             self.saved = None
 
     def name(self) -> str:

@@ -219,9 +219,12 @@ def packing_class(plain: type) -> Any:
         finally:
             self.saved, self.versions = packed, versions
 
+    def release(self: Any) -> None:
+        self.saved = None
+
     members: dict[str, Any] = {
         "__slots__": (), "__module__": plain.__module__, "__doc__": plain.__doc__,
-        "backward": backward}
+        "backward": backward, "release": release}
     if hasattr(plain, "saved_tensors"):  # of a function of the user's, asked for at any time
         members["saved_tensors"] = property(_saved_tensors)
     return type(plain.__name__, (plain,), members)

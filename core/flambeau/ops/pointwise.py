@@ -86,7 +86,7 @@ sign = primitive(
     rule=pointwise(refuse={"complex": "Unlike NumPy, flambeau.sign doesn't allow complex tensors. "
                                       "Use flambeau.sgn() instead."}),
     template="unary", formula="sign(self)", dtypes="real", inplace=True,
-    derivatives={"self": lambda g, self: zeros_like_gradient(g)},
+    derivatives={"self": lambda g: zeros_like_gradient(g)},
     samples=unary(), errors=unary_errors,
 )
 

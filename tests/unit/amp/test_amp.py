@@ -133,3 +133,12 @@ class TestGradScaler:
         assert other.state_dict() == scaler.state_dict()
         with pytest.raises(AssertionError, match="No inf checks"):
             other.update()
+
+
+def test_a_device_that_is_not_installed_disables_autocast():
+    with pytest.warns(UserWarning, match="autocast is disabled: no backend for device"):
+        context = fb.autocast("nosuchdevice")
+    with context:
+        assert (fb.ones(2, 2) @ fb.ones(2, 2)).dtype is fb.float32
+    with fb.autocast("nosuchdevice", enabled=False):
+        pass

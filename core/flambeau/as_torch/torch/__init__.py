@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flambeau.as_torch.missing import missing
 from flambeau.as_torch.names import VERSIONS
 
 
@@ -43,6 +44,7 @@ def _numbers(version: Any) -> tuple[int, ...]:
 
 
 __version__ = TorchVersion(VERSIONS["torch"])
+ops = missing("torch.ops")  # overloads of ATen; flambeau.ops is another thing
 
 
 def compile(model: Any = None, **options: Any) -> Any:

@@ -78,6 +78,33 @@ def register_pytree_node(
 _register_pytree_node = register_pytree_node
 
 
+@dataclass(frozen=True)
+class MappingKey:
+    """Where a value stands in a dictionary."""
+
+    key: Any
+
+
+@dataclass(frozen=True)
+class SequenceKey:
+    """Where a value stands in a list or tuple."""
+
+    idx: int
+
+
+def _dict_flatten(tree: dict[Any, Any]) -> tuple[list[Any], Any]:
+    return _of_dict(tree)
+
+
+def _dict_unflatten(values: Any, context: Any) -> dict[Any, Any]:
+    return dict(zip(context, values, strict=True))
+
+
+def _dict_flatten_with_keys(tree: dict[Any, Any]) -> tuple[list[tuple[Any, Any]], Any]:
+    values, keys = _of_dict(tree)
+    return [(MappingKey(k), v) for k, v in zip(keys, values, strict=True)], keys
+
+
 def _get_node_type(tree: Any) -> Any:
     """The key of ``SUPPORTED_NODES`` for a tree; a class that is not there for a leaf."""
     if type(tree) not in SUPPORTED_NODES and isinstance(tree, tuple) and hasattr(tree, "_fields"):
