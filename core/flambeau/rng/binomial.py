@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from flambeau.rng import few
+from flambeau.rng import few, host
 from flambeau.rng.elements import FLOATING, HALF, cast, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.libm import log
-from flambeau.rng.types import Array
+from flambeau.rng.types import F64, Array
 
 _ENOUGH = 10.0  # from so many expected successes on, the number of uniforms does not grow
 
@@ -32,46 +32,51 @@ def binomial(generator: Generator, counts: Array, probs: Array) -> Array:
     name = counts.dtype.name
     require("binomial", name, FLOATING)
     held: Any = np.float32 if name in HALF else counts.dtype.type
-    with generator.lock:
-        drawn = [
-            _number(generator, held(n), held(p))
-            for n, p in zip(counts.ravel(), probs.ravel(), strict=True)
-        ]
-    return cast(np.array(drawn, np.float64), name).reshape(counts.shape)
+    n, p = (x.astype(held).ravel() for x in (counts, probs))
+    are_failures = p > 0.5
+    rarer = np.where(are_failures, (1.0 - p.astype(np.float64)).astype(held), p)
+    plan = _plan(n, rarer)
+    out = np.empty(n.size, np.float64)
+    if not host.fill("binomial", generator, out, plan):
+        with generator.lock:
+            out[:] = [_number(generator, *row) for row in plan.tolist()]
+    out = np.where(are_failures & (n > 0), n - out, out)
+    return cast(np.where(np.isnan(p), math.nan, out), name).reshape(counts.shape)
 
 
-def _number(generator: Generator, n: Any, p: Any) -> float:
-    """One number; ``n`` and ``p`` are NumPy scalars of the dtype that PyTorch computes in."""
-    if n <= 0.0 or p <= 0.0:
+def _plan(n: Array, p: Array) -> F64:
+    """What the numbers are drawn from, a row each: see the arguments of :func:`_number`.
+
+    The arithmetic is in the dtype of ``n`` and ``p``, as PyTorch's is.
+    """
+    is_certain = ~((n > 0) & (p > 0))
+    with np.errstate(all="ignore"):
+        is_rare = ~(n * p >= _ENOUGH)
+        deviation = np.where(is_rare, 0, np.sqrt(n * p * (1 - p)))
+        columns = (
+            np.where(is_certain, 0, n), p, np.log1p(-p), deviation, p / (1 - p),
+            np.floor(((n + 1) * p).astype(np.float64)), (n * p).astype(np.float64) + 0.5)
+    return np.stack([column.astype(np.float64) for column in columns], axis=-1)
+
+
+def _number(
+    generator: Generator, count: float, chance: float, log_of_failure: float, deviation: float,
+    ratio: float, mode: float, centre: float,
+) -> float:
+    """One number of successes.
+
+    Args:
+        count: of trials; 0 if the number is certain.
+        chance: at most 1/2.
+        deviation: the standard one; 0 if few successes are to be expected.
+        ratio: the odds.
+        mode: the likeliest number.
+        centre: the mean and 1/2.
+    """
+    if count == 0.0:
         return 0.0
-    if p >= 1.0:
-        return float(n)
-    if p <= 0.5:
-        return _successes(generator, n, p)
-    if p > 0.5:
-        return float(n) - _successes(generator, n, type(p)(1.0 - float(p)))
-    return math.nan
-
-
-def _successes(generator: Generator, n: Any, p: Any) -> float:
-    return (_by_rejection if n * p >= _ENOUGH else _by_skipping)(generator, n, p)
-
-
-def _by_skipping(generator: Generator, n: Any, p: Any) -> float:
-    log_of_failure = float(np.log1p(-p))
-    trials, successes = 0.0, 0.0
-    while True:
-        trials += math.ceil(log(few.unit64(generator, 1)[0]) / log_of_failure)
-        if trials > n:
-            return successes
-        successes += 1.0
-
-
-def _by_rejection(generator: Generator, n: Any, p: Any) -> float:
-    deviation = float(np.sqrt(n * p * (1 - p)))
-    ratio = float(p / (1 - p))
-    most_likely = math.floor(float((n + 1) * p))
-    count, chance, centre = float(n), float(p), float(n * p) + 0.5
+    if deviation == 0.0:
+        return _by_skipping(generator, count, log_of_failure)
     b = 1.15 + 2.53 * deviation
     a = -0.0873 + 0.0248 * b + 0.01 * chance
     squeeze = 0.92 - 4.2 / b
@@ -85,9 +90,19 @@ def _by_rejection(generator: Generator, n: Any, p: Any) -> float:
             continue
         if distance >= 0.07 and v <= squeeze:
             return float(k)
-        bound = _log_ratio(count, ratio, most_likely, k)
+        bound = _log_ratio(count, ratio, mode, float(k))
         if log(v * alpha / (a / (distance * distance) + b)) <= bound:
             return float(k)
+
+
+def _by_skipping(generator: Generator, count: float, log_of_failure: float) -> float:
+    trials, successes = 0.0, 0.0
+    while True:
+        skipped = log(few.unit64(generator, 1)[0]) / log_of_failure
+        trials += math.ceil(skipped) if math.isfinite(skipped) else skipped
+        if trials > count:
+            return successes
+        successes += 1.0
 
 
 def _log_ratio(n: float, ratio: float, mode: float, k: float) -> float:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from flambeau.rng import few
+from flambeau.rng import few, host
 from flambeau.rng.elements import DIGITS, FLOATING, cast, numpy_dtype, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.libm import log
@@ -67,14 +67,18 @@ def _float64(generator: Generator, shapes: Array, narrow: bool = False) -> F64:
     with np.errstate(divide="ignore", over="ignore"):
         given: Array = shapes.astype(np.float32 if narrow else np.float64).ravel()
         boosted = given < 1
-        powers = np.where(boosted, 1 / given, 0).astype(np.float64).tolist()
+        powers = np.where(boosted, 1 / given, 0).astype(np.float64)
         d = (np.where(boosted, given + 1, given) - given.dtype.type(_THIRD)).astype(np.float64)
+    parameters = (given.astype(np.float64), powers, d)
+    out = np.empty(given.size, np.float64)
     with generator.lock:
-        drawn = [
-            _number(generator, *each)
-            for each in zip(given.tolist(), powers, d.tolist(), strict=True)
-        ]
-    return np.array(drawn, np.float64)
+        spare = np.array([generator.next_normal is not None, generator.next_normal or 0.0])
+        if host.fill("gamma", generator, out, *parameters, spare):
+            generator.next_normal = float(spare[1]) if spare[0] else None
+        else:
+            rows = zip(*(p.tolist() for p in parameters), strict=True)
+            out[:] = [_number(generator, *row) for row in rows]
+    return out
 
 
 def _number(generator: Generator, alpha: float, power: float, d: float) -> float:

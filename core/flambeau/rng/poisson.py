@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from flambeau.rng import host
 from flambeau.rng.elements import FLOATING, cast, require
 from flambeau.rng.engine import Generator
 from flambeau.rng.libm import log
@@ -34,9 +35,12 @@ def poisson(generator: Generator, rates: Array) -> Array:
     require("poisson", rates.dtype.name, FLOATING)
     if not np.all((rates >= 0) & np.isfinite(rates)):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative and finite")
-    with generator.lock:
-        counts = [_count(generator, rate) for rate in rates.astype(np.float64).ravel().tolist()]
-    return cast(np.array(counts, np.float64), rates.dtype.name).reshape(rates.shape)
+    given = rates.astype(np.float64).ravel()
+    out = np.empty(given.size, np.float64)
+    if not host.fill("poisson", generator, out, given):
+        with generator.lock:
+            out[:] = [_count(generator, rate) for rate in given.tolist()]
+    return cast(out, rates.dtype.name).reshape(rates.shape)
 
 
 def _count(generator: Generator, rate: float) -> int:

@@ -31,6 +31,14 @@ CALLS = {
        for t in (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)},
     **{f"exponential_{t}": (lambda g, n, t=t: rng.exponential(g, n, t, 1.7))
        for t in ("float32", "float64", "float16", "bfloat16")},
+    **{f"gamma_{t}": (lambda g, n, t=t: rng.standard_gamma(g, np.linspace(0, 3, n).astype(t)))
+       for t in ("float32", "float64")},
+    "dirichlet": lambda g, n: rng.dirichlet(g, np.linspace(0.1, 3, n)[:, None]),
+    **{f"poisson_{t}": (lambda g, n, t=t: rng.poisson(g, np.linspace(0, 30, n).astype(t)))
+       for t in ("float32", "float64")},
+    **{f"binomial_{t}": (lambda g, n, t=t: rng.binomial(
+        g, np.arange(n).astype(t) % 200, np.linspace(0, 1, n).astype(t)))
+       for t in ("float32", "float64")},
     "randperm": lambda g, n: rng.randperm(g, n),
     "randperm_int32": lambda g, n: rng.randperm(g, n, "int32"),
 }

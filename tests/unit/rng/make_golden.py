@@ -86,6 +86,15 @@ def poisson_calls() -> Iterator[Call]:
         yield call("poisson", 1003, dtype, scale=128.0)
 
 
+def gamma_calls() -> Iterator[Call]:
+    for dtype in ("float32", "float64"):  # the only ones that PyTorch has
+        for scale in (0.1, 4.0, 512.0):
+            yield call("standard_gamma", [3, 400], dtype, scale=scale)
+        yield call("dirichlet", [400, 3], dtype, scale=2.0)
+        for scale in (8.0, 64.0, 4096.0):
+            yield call("binomial", 1003, dtype, scale=scale)
+
+
 def mixed_calls() -> list[Call]:
     """A cached normal that is passed on, and draws that end at odd places of the state."""
     return [
@@ -94,6 +103,7 @@ def mixed_calls() -> list[Call]:
         call("log_normal", 2, "float32", mean=0.0, std=1.0),
         call("normal", 17, "float32"),
         call("normal", [], "float64", mean=1.0, std=3.0),
+        call("standard_gamma", 3, "float32", scale=2.0),
         call("randperm", 10, "int64"),
         call("random_", [], "int64"),
         call("bernoulli_scalar", 11, "float32", p=0.25),
@@ -122,6 +132,12 @@ def with_torch(made: Call, generator: torch.Generator) -> torch.Tensor:
         return torch.multinomial(weights(shape, dtype), **arguments, generator=generator)
     if name == "poisson":
         return torch.poisson(weights(shape, dtype) * arguments["scale"], generator)
+    if name in ("standard_gamma", "dirichlet"):
+        sampler = {"standard_gamma": torch._standard_gamma, "dirichlet": torch._sample_dirichlet}
+        return sampler[name](weights(shape, dtype) * arguments["scale"], generator)
+    if name == "binomial":
+        chances = weights(shape, dtype)
+        return torch.binomial((chances * arguments["scale"]).ceil(), chances, generator)
     empty = torch.empty(shape, dtype=dtype)
     if not arguments.pop("contiguous", True):
         empty = empty.t()  # memory order is then that of the transpose, as for our call
@@ -150,7 +166,8 @@ def golden(seed: int, calls: list[Call]) -> dict[str, Any]:
 
 
 def main() -> None:
-    singles = [*float_calls(), *integer_calls(), *multinomial_calls(), *poisson_calls()]
+    singles = [
+        *float_calls(), *integer_calls(), *multinomial_calls(), *poisson_calls(), *gamma_calls()]
     cases = [golden(SEEDS[i % len(SEEDS)], [made]) for i, made in enumerate(singles)]
     cases += [golden(seed, mixed_calls()) for seed in SEEDS]
     capability = torch.backends.cpu.get_cpu_capability()

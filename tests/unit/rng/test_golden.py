@@ -17,7 +17,9 @@ from flambeau.dtypes import BY_NAME
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden.json").read_text())
 
 # Their float64 results are those of the C library that PyTorch was measured with.
-FROM_LIBM = ("normal", "log_normal", "exponential", "cauchy", "geometric")
+FROM_LIBM = (
+    "normal", "log_normal", "exponential", "cauchy", "geometric", "standard_gamma", "dirichlet",
+)
 
 
 def identify(case: dict[str, Any]) -> str:
@@ -51,6 +53,13 @@ def with_flambeau(made: dict[str, Any], generator: rng.Generator) -> np.ndarray[
     if name == "poisson":
         rates = weights(shape, dtype) * BY_NAME[dtype].numpy.type(arguments["scale"])
         return rng.poisson(generator, rates)
+    if name in ("standard_gamma", "dirichlet"):
+        given = weights(shape, dtype) * BY_NAME[dtype].numpy.type(arguments["scale"])
+        return getattr(rng, name)(generator, given)
+    if name == "binomial":
+        chances = weights(shape, dtype)
+        counts = np.ceil(chances * BY_NAME[dtype].numpy.type(arguments["scale"]))
+        return rng.binomial(generator, counts, chances)
     return getattr(rng, name)(generator, shape, dtype, **arguments)
 
 

@@ -12,13 +12,41 @@ _library = Library("random", {
     "fb_exponential": "paiid", "fb_below": "paii", "fb_below_each": "paaii",
     "fb_integers": "paiiiii", "fb_permutation": "pai",
 })
+_rejection = Library("rejection", {
+    "fb_gamma": "paaaaai", "fb_poisson": "paai", "fb_binomial": "paai",
+})
 _CODES: Final = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}  # of half.h
 
 
 def find() -> Mapping[str, Callable[..., bool]]:
     """The samplers; none without a compiler."""
     c = _library()
-    return {} if c is None else _samplers(c)
+    return {} if c is None else {**_samplers(c), "gamma": gamma, "poisson": poisson,
+                                 "binomial": binomial}
+
+
+def gamma(address: int, out: Any, alpha: Any, power: Any, d: Any, spare: Any) -> bool:
+    """Gamma numbers; ``spare`` is where a second normal number is and stays."""
+    c = _rejection()
+    if c is not None:
+        c.fb_gamma(address, out, alpha, power, d, spare, out.size)
+    return c is not None
+
+
+def poisson(address: int, out: Any, rates: Any) -> bool:
+    """Poisson numbers of some rates."""
+    c = _rejection()
+    if c is not None:
+        c.fb_poisson(address, out, rates, out.size)
+    return c is not None
+
+
+def binomial(address: int, out: Any, plan: Any) -> bool:
+    """Numbers of successes by the rows of a plan."""
+    c = _rejection()
+    if c is not None:
+        c.fb_binomial(address, out, plan, out.size)
+    return c is not None
 
 
 def _samplers(c: Any) -> Mapping[str, Callable[..., bool]]:
