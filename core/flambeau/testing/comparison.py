@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -159,3 +160,31 @@ def _words(
 
 def _limit(tolerance: float, exact: bool, words: str = "up to ") -> str:
     return "" if exact else f" ({words}{tolerance} allowed)"
+
+
+_LOOSE: Final = {"float16": (1e-3, 1e-3), "float32": (1e-4, 1e-5), "float64": (1e-5, 1e-8)}
+
+
+def assert_allclose(
+    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None,
+    equal_nan: bool = True, msg: str = "",
+) -> None:
+    """``assert_close`` with wider tolerances, across dtypes; its older form.
+
+    Raises:
+        AssertionError: saying how they differ.
+    """
+    warnings.warn(
+        "`assert_allclose()` is deprecated, as in PyTorch since 1.12. Please use `assert_close()` "
+        "instead.", FutureWarning, stacklevel=2)
+    if not isinstance(actual, Tensor):
+        actual = fb.tensor(actual)
+    if not isinstance(expected, Tensor):
+        expected = fb.tensor(expected, dtype=actual.dtype)
+    if rtol is None and atol is None:
+        names = [str(t.dtype).rpartition(".")[2] for t in (actual, expected)]
+        rtol, atol = (max(pair) for pair in zip(
+            *(_LOOSE.get(name, (0.0, 0.0)) for name in names), strict=True))
+    assert_close(
+        actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False,
+        msg=msg or None)
