@@ -75,8 +75,7 @@ class Bernoulli(OfChances, ExponentialFamily):
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """0 and 1."""
         values = fb.arange(2, dtype=self._param.dtype, device=self._param.device)
-        values = values.reshape((-1, *(1 for _ in self._batch_shape)))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return self._enumerated(values, expand)
 
     @property
     def _natural_params(self) -> tuple[Tensor, ...]:

@@ -91,8 +91,7 @@ class Binomial(OfChances):
         """The integers from 0 to ``total_count``; of equal counts only."""
         count = self._count("enumerate_support")
         values = fb.arange(1 + count, dtype=self._param.dtype, device=self._param.device)
-        values = values.reshape((-1, *(1 for _ in self._batch_shape)))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return self._enumerated(values, expand)
 
     def _count(self, name: str) -> int:
         count = int(self.total_count.max().item())

@@ -87,5 +87,4 @@ class Categorical(OfChances):
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """The integers from 0 to ``n - 1``."""
         values = fb.arange(self._num_events, device=self._param.device)
-        values = values.reshape((-1, *(1 for _ in self._batch_shape)))
-        return values.expand((-1, *self._batch_shape)) if expand else values
+        return self._enumerated(values, expand)

@@ -199,6 +199,13 @@ class Distribution:
         """
         raise NotImplementedError(f"{type(self).__name__} cannot enumerate its support")
 
+    def _enumerated(self, values: Tensor, expand: bool) -> Tensor:
+        """Values ``(n, *event_shape)`` with the batch dimensions after the first one."""
+        batch = self._batch_shape if expand else (1,) * len(self._batch_shape)
+        n, *event = values.shape
+        values = values.reshape((n, *(1 for _ in batch), *event))
+        return values.expand((n, *batch, *event))
+
     def entropy(self) -> Tensor:
         """The entropy in nats, ``batch_shape``."""
         raise NotImplementedError(f"{type(self).__name__} defines no entropy")

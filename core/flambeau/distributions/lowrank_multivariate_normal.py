@@ -8,11 +8,8 @@ from typing import Any
 import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.distribution import Distribution
-from flambeau.distributions.multivariate_normal import (
-    half_log_det,
-    mahalanobis,
-    matrix_times_vector,
-)
+from flambeau.distributions.multivariate_normal import mahalanobis, matrix_times_vector
+from flambeau.distributions.of_covariance import half_log_det
 from flambeau.distributions.utils import lazy_property, standard_normal
 from flambeau.tensor import Tensor
 

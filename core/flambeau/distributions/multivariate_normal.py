@@ -7,8 +7,13 @@ from typing import Any
 
 import flambeau as fb
 from flambeau.distributions import constraints
-from flambeau.distributions.distribution import Distribution
-from flambeau.distributions.utils import lazy_property, standard_normal
+from flambeau.distributions.of_covariance import (
+    OfCovariance,
+    factor_of,
+    half_log_det,
+    one_matrix,
+)
+from flambeau.distributions.utils import standard_normal
 from flambeau.tensor import Tensor
 
 __all__ = ["MultivariateNormal"]
@@ -29,21 +34,7 @@ def mahalanobis(scale_tril: Tensor, x: Tensor) -> Tensor:
     return solved.squeeze(-1).pow(2).sum(-1)
 
 
-def precision_to_scale_tril(precision: Tensor) -> Tensor:
-    """The Cholesky factor of the inverse: that of the reversed matrix, reversed and inverted."""
-    reversed_factor = fb.linalg.cholesky(fb.flip(precision, (-2, -1)))
-    inverse = fb.flip(reversed_factor, (-2, -1)).mT
-    identity = fb.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
-    return fb.linalg.solve_triangular(
-        inverse, identity.expand(precision.shape), upper=False)
-
-
-def half_log_det(scale_tril: Tensor) -> Tensor:
-    """Half the logarithm of the covariance's determinant."""
-    return scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-
-
-class MultivariateNormal(Distribution):
+class MultivariateNormal(OfCovariance):
     """Vectors of ``n`` normal numbers, given by one of three matrices.
 
     Args:
@@ -81,30 +72,7 @@ class MultivariateNormal(Distribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameters expanded."""
-        matrices = ("covariance_matrix", "precision_matrix", "scale_tril")
-        new = self._expanded(MultivariateNormal, matrices, batch_shape, _instance, event_dims=2)
-        new.loc = self.loc.expand((*new._batch_shape, *self._event_shape))
-        new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril
-        return new
-
-    def _square(self) -> tuple[int, ...]:
-        return (*self._batch_shape, *self._event_shape, *self._event_shape)
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        """The lower Cholesky factor of the covariance."""
-        return self._unbroadcasted_scale_tril.expand(self._square())
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        """The covariance."""
-        factor = self._unbroadcasted_scale_tril
-        return fb.matmul(factor, factor.mT).expand(self._square())
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        """The inverse of the covariance."""
-        return fb.cholesky_inverse(self._unbroadcasted_scale_tril).expand(self._square())
+        return self._expanded(MultivariateNormal, ("loc",), batch_shape, _instance, event_dims=1)
 
     @property
     def mean(self) -> Tensor:
@@ -140,34 +108,3 @@ class MultivariateNormal(Distribution):
         """``n (1 + log(2 pi)) / 2`` and half the logarithm of the determinant."""
         constant = 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi))
         return (constant + half_log_det(self._unbroadcasted_scale_tril)).expand(self._batch_shape)
-
-
-def one_matrix(
-    covariance_matrix: Tensor | None, precision_matrix: Tensor | None, scale_tril: Tensor | None
-) -> tuple[str, Tensor]:
-    """Which of the three is given, and the matrix.
-
-    Raises:
-        ValueError: not exactly one is, or it has less than two dimensions.
-    """
-    given = {
-        "covariance_matrix": covariance_matrix, "precision_matrix": precision_matrix,
-        "scale_tril": scale_tril}
-    found = [(name, matrix) for name, matrix in given.items() if matrix is not None]
-    if len(found) != 1:
-        raise ValueError(
-            "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-    name, matrix = found[0]
-    if matrix.ndim < 2:
-        raise ValueError(
-            f"{name} must be at least two-dimensional, with optional leading batch dimensions")
-    return name, matrix
-
-
-def factor_of(name: str, matrix: Tensor) -> Tensor:
-    """The lower Cholesky factor of the covariance that a matrix gives."""
-    if name == "scale_tril":
-        return matrix
-    if name == "covariance_matrix":
-        return fb.linalg.cholesky(matrix)
-    return precision_to_scale_tril(matrix)

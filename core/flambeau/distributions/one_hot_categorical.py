@@ -69,8 +69,7 @@ class OneHotCategorical(OfCategorical):
         """The unit vectors."""
         n = self._event_shape[0]
         values = fb.eye(n, dtype=self._param.dtype, device=self._param.device)
-        values = values.reshape((n, *(1 for _ in self._batch_shape), n))
-        return values.expand((n, *self._batch_shape, n)) if expand else values
+        return self._enumerated(values, expand)
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):

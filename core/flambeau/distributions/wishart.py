@@ -10,8 +10,13 @@ import flambeau as fb
 from flambeau.distributions import constraints
 from flambeau.distributions.chi2 import Chi2
 from flambeau.distributions.exp_family import ExponentialFamily
-from flambeau.distributions.multivariate_normal import factor_of, half_log_det, one_matrix
-from flambeau.distributions.utils import lazy_property, standard_normal
+from flambeau.distributions.of_covariance import (
+    OfCovariance,
+    factor_of,
+    half_log_det,
+    one_matrix,
+)
+from flambeau.distributions.utils import standard_normal, vec_to_tril_matrix
 from flambeau.layout import Size
 from flambeau.tensor import Tensor
 
@@ -26,7 +31,7 @@ def _multivariate_digamma(x: Tensor, p: int) -> Tensor:
     return fb.digamma(x.unsqueeze(-1) - steps).sum(-1)
 
 
-class Wishart(ExponentialFamily):
+class Wishart(OfCovariance, ExponentialFamily):
     """Sums of ``df`` outer products of normal vectors of mean 0; given by one of three matrices.
 
     Args:
@@ -72,31 +77,9 @@ class Wishart(ExponentialFamily):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameters expanded."""
-        matrices = ("covariance_matrix", "precision_matrix", "scale_tril")
-        new = self._expanded(Wishart, matrices, batch_shape, _instance, event_dims=2)
-        new.df = self.df.expand(new._batch_shape)
-        new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril
+        new = self._expanded(Wishart, ("df",), batch_shape, _instance)
         new._dist_chi2 = new._of_diagonal()
         return new
-
-    def _square(self) -> tuple[int, ...]:
-        return (*self._batch_shape, *self._event_shape)
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        """The lower Cholesky factor of the vectors' covariance."""
-        return self._unbroadcasted_scale_tril.expand(self._square())
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        """The vectors' covariance."""
-        factor = self._unbroadcasted_scale_tril
-        return fb.matmul(factor, factor.mT).expand(self._square())
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        """Its inverse."""
-        return fb.cholesky_inverse(self._unbroadcasted_scale_tril).expand(self._square())
 
     @property
     def mean(self) -> Tensor:
@@ -144,12 +127,8 @@ class Wishart(ExponentialFamily):
     def _draw(self, sample_shape: Size) -> Tensor:
         p = self._event_shape[-1]
         diagonal = self._dist_chi2.rsample(sample_shape).sqrt()
-        row, column = fb.tril_indices(p, p, -1, device=diagonal.device)
-        batch = (*sample_shape, *self._batch_shape)
-        below = standard_normal((*batch, p * (p - 1) // 2), diagonal)
-        flat = fb.zeros((*batch, p * p), dtype=diagonal.dtype, device=diagonal.device)
-        flat = flat.scatter(-1, (row * p + column).expand(below.shape), below)
-        noise = flat.reshape((*batch, p, p)) + fb.diag_embed(diagonal)
+        below = standard_normal((*diagonal.shape[:-1], p * (p - 1) // 2), diagonal)
+        noise = vec_to_tril_matrix(below, diag=-1) + fb.diag_embed(diagonal)
         factor = fb.matmul(self._unbroadcasted_scale_tril, noise)
         return fb.matmul(factor, factor.mT)
 

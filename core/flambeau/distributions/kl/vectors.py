@@ -12,7 +12,8 @@ from typing import Any
 import flambeau as fb
 from flambeau.distributions.kl.registry import register_kl
 from flambeau.distributions.lowrank_multivariate_normal import LowRankMultivariateNormal
-from flambeau.distributions.multivariate_normal import MultivariateNormal, half_log_det
+from flambeau.distributions.multivariate_normal import MultivariateNormal
+from flambeau.distributions.of_covariance import half_log_det
 from flambeau.tensor import Tensor
 
 
