@@ -37,7 +37,8 @@ OF_VECTORS = [
 OF_MATRICES = [
     "lower_triangular", "lower_cholesky", "corr_cholesky", "square", "symmetric",
     "positive_semidefinite", "positive_definite", "independent(simplex, 1)",
-    "stack([corr_cholesky] * 7 + [symmetric] * 8, 0)", "stack([simplex, real_vector], -2)",
+    "stack([corr_cholesky] * 7 + [symmetric] * 8)", "stack([simplex, real_vector], -2)",
+    "stack([simplex, real_vector], -1)", "cat([square, symmetric], lengths=[7, 8])",
 ]
 
 
@@ -74,6 +75,15 @@ def test_what_is_let_through(name, values, dtype):
 def test_a_matrix_by_itself(name, matrix):  # a batch with one that is not symmetric stops there
     mine, theirs, torch = both(name)
     assert mine.check(fb.tensor(matrix)).tolist() == theirs.check(torch.tensor(matrix)).tolist()
+
+
+@pytest.mark.parametrize("name", [n for n in OF_VECTORS if "cat" not in n and "stack" not in n])
+def test_more_batch_dimensions_and_none(name):
+    mine, theirs, torch = both(name)
+    for values in ([VECTORS, VECTORS[::-1]], VECTORS[1]):
+        if name == "independent(real, 2)" and values is VECTORS[1]:
+            continue
+        assert mine.check(fb.tensor(values)).tolist() == theirs.check(torch.tensor(values)).tolist()
 
 
 @pytest.mark.parametrize("name", ["square", "lower_triangular", "symmetric"])
@@ -146,6 +156,8 @@ class TestDependent:
     (lambda: constraints.stack([constraints.real, 3]), AssertionError, "cseq"),
     (lambda: constraints.cat([constraints.real], 0, [1, 2]), AssertionError, "must match cseq"),
     (lambda: constraints.cat([constraints.real], 1).check(fb.ones(1)), AssertionError, "out of"),
+    (lambda: constraints.cat([constraints.real], -2).check(fb.ones(1)), AssertionError, "out of"),
+    (lambda: constraints.stack([constraints.real], 1).check(fb.ones(1)), AssertionError, "out of"),
     (lambda: constraints.stack([constraints.real], -2).check(fb.ones(1)), AssertionError, "out of"),
 ])
 def test_what_is_refused(call, error, words):
