@@ -40,6 +40,8 @@ def __getattr__(name: str) -> object:
         globals().update(gradcheck=module.gradcheck, gradgradcheck=module.gradgradcheck)
         function: object = globals()[name]
         return function
+    if name == "set_multithreading_enabled":
+        return getattr(importlib.import_module("flambeau.autograd.multithreading"), name)
     if name in ("detect_anomaly", "set_detect_anomaly"):
         return getattr(importlib.import_module("flambeau.autograd.anomaly"), name)
     if name in ("forward_ad", "functional", "graph", "profiler"):
