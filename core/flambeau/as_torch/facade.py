@@ -56,6 +56,12 @@ class Facade(ModuleType):
             return missing(inner)
         raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
 
+    def fill(self) -> None:
+        """Look up the names that the sources list in ``__all__``."""
+        for source in self._sources:
+            for name in source.__dict__.get("__all__", ()):
+                getattr(self, name)
+
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name.startswith("__") or isinstance(value, Facade):

@@ -34,7 +34,9 @@ class Finder(DistributionFinder, Loader):
         return Facade(spec.name, _sources(spec.name))
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: names are found when they are asked for."""
+        """Put in what programs find in ``vars(module)``; other names are found when asked for."""
+        if isinstance(module, Facade):
+            module.fill()
 
     def get_code(self, name: str) -> Any:
         """The code that ``python -m`` runs: there is none."""

@@ -267,3 +267,31 @@ def test_a_mode_sees_calls(tmp_path):
     print(y.tolist(), is_tensor_like(y), is_tensor_like(3))
     """
     assert run(tmp_path, program) == ["relu", "add", "[2.0, 2.0] True False"]
+
+
+def test_a_custom_operator(tmp_path):
+    program = """
+    import torch
+
+    @torch.library.custom_op("mine::cube", mutates_args=())
+    def cube(x: torch.Tensor) -> torch.Tensor:
+        return x.detach() ** 3
+
+    @cube.register_fake
+    def _(x):
+        return torch.empty_like(x)
+
+    def keep(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    def backward(ctx, g):
+        x, = ctx.saved_tensors
+        return g * 3 * x**2
+
+    cube.register_autograd(backward, setup_context=keep)
+    x = torch.tensor([2.0], requires_grad=True)
+    y = cube(x)
+    y.backward()
+    print(y.item(), x.grad.item(), cube(torch.empty(2, device="meta")).shape)
+    """
+    assert run(tmp_path, program) == ["8.0 12.0 torch.Size([2])"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import typing
 
 import pytest
 
@@ -180,3 +181,10 @@ def test_dir_lists_parts():
     names = dir(Net())
     assert {"first", "count", "scale", "forward"} <= set(names)
     assert "0" not in dir(nn.Sequential(nn.Identity()))
+
+
+def test_annotations_of_a_module_can_be_looked_up():
+    class Mine(nn.Linear):
+        scale: float
+
+    assert typing.get_type_hints(Mine)["scale"] is float

@@ -4,8 +4,10 @@
 from flambeau import Generator as Generator
 from flambeau import Tensor as Tensor
 from flambeau.linalg import LinAlgError
+from flambeau.overrides import disabled
 
 _LinAlgError = LinAlgError
+_disabled_torch_function_impl = disabled
 _GLIBCXX_USE_CXX11_ABI = True
 
 

@@ -9,6 +9,7 @@ import multiprocessing
 import traceback
 from collections.abc import Callable
 from multiprocessing import *  # noqa: F403  all of it is PyTorch's interface, too
+from multiprocessing import connection
 from typing import Any
 
 _strategy = "file_system"
@@ -81,7 +82,8 @@ class ProcessContext:
             ProcessRaisedException, ProcessExitedException: if one failed; the others are stopped.
         """
         running = [p for p in self.processes if p.exitcode is None]
-        multiprocessing.connection.wait([p.sentinel for p in running], timeout)
+        if running:
+            connection.wait([p.sentinel for p in running], timeout)
         for process in self.processes:
             if process.exitcode not in (None, 0):
                 self._raise(self.processes.index(process))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flambeau.nn.modules import _tables
 from flambeau.nn.modules._conversion import Conversion
 from flambeau.nn.modules._hooks import (
     BACKWARD,
@@ -278,3 +279,7 @@ def _type_name(value: Any) -> str:
 def _indented(text: str) -> str:
     """The text with every line but the first moved in by two columns."""
     return text.replace("\n", "\n  ")
+
+
+# For typing.get_type_hints of a module's class: names are looked up where the annotations stand.
+vars(_tables).update(Module=Module, Parameter=Parameter)

@@ -1,0 +1,1 @@
+"""What programs ask of ``torch.distributions``, beyond flambeau's own names."""
