@@ -49,6 +49,8 @@ def test_the_numbers_are_those_of_the_core(name, monkeypatch):
     draw, sizes = CALLS[name], SIZES
     if name == "bernoulli_of_float64":
         sizes = SIZES[1:]
+    if name.startswith(("gamma", "dirichlet", "poisson", "binomial")):
+        sizes = SIZES[:-1]  # slow one by one
     assert host.look()
     for n in sizes:
         ours, theirs = (rng.Generator().manual_seed(n) for _ in range(2))

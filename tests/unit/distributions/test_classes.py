@@ -52,7 +52,7 @@ CASES = {
     "OneHotCategorical/logits": {"logits": "vector"},
     "OneHotCategoricalStraightThrough": {"probs": "simplex"},
     "Poisson": {"rate": (0.1, 30.0)},
-    "StudentT": {"df": (0.5, 6.0), "loc": REAL, "scale": POSITIVE},
+    "StudentT": {"df": (2.1, 6.0), "loc": REAL, "scale": POSITIVE},
     "Uniform": {"low": REAL, "high": (2.5, 4.0)},
     "VonMises": {"loc": REAL, "concentration": POSITIVE},
     "Wishart/covariance": {"df": (4.0, 9.0), "covariance_matrix": "definite"},
@@ -266,14 +266,13 @@ def test_gradients_of_log_prob(torch, case, batch):
         np.testing.assert_allclose(got, want.numpy(), rtol=1e-4, atol=2e-4, err_msg=name)
 
 
-@everything
+@pytest.mark.parametrize("case", [
+    c for c in CASES
+    # PyTorch writes over what the gradient of drawn matrices needs: see the test of those
+    if getattr(D, c.partition("/")[0]).has_rsample and not c.startswith("Wishart")])
 @every_batch
 def test_gradients_of_draws(torch, case, batch):
     given = parameters(case, batch)
-    if not build(fb, case, given)[0].has_rsample:
-        pytest.skip("draws have no gradient")
-    if case.startswith("Wishart"):
-        pytest.skip("PyTorch writes over what the gradient needs; see below")
     grads = []
     for library in (fb, torch):
         library.manual_seed(3)
@@ -321,7 +320,9 @@ def test_numbers_of_the_meta_device(case):
     assert there.log_prob(drawn).shape == (2, 3)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c != "Wishart/factor"])
+@pytest.mark.parametrize("case", [
+    c for c in CASES
+    if c.partition("/")[0] not in ("Cauchy", "Categorical", "FisherSnedecor", "VonMises")])
 def test_draws_have_the_moments(case):
     distribution = build(fb, case, parameters(case, ()))[0]
     fb.manual_seed(0)
@@ -329,7 +330,5 @@ def test_draws_have_the_moments(case):
         warnings.simplefilter("ignore")
         drawn = distribution.sample((2000,)).double()
     mean, variance = (x.double() for x in (distribution.mean, distribution.variance))
-    if not (mean.isfinite() & variance.isfinite()).all() or case == "VonMises":
-        pytest.skip("has no such moments")
     error = (drawn.mean(0) - mean).abs()
     assert (error < 6 * (variance / 2000).sqrt() + 1e-9).all()
