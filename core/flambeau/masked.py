@@ -243,7 +243,7 @@ def logsumexp(
     """The logarithm of the sum of exponentials of the elements that are kept."""
     dims = list(range(input.ndim)) if dim is None else _dims(dim)
     filled = _filled(_floating(input, dtype), mask, -math.inf)
-    result: Tensor = fb.logsumexp(filled, dims, bool(keepdim))
+    result: Tensor = fb.logsumexp(filled, dims, bool(keepdim)).to(dtype or input.dtype)
     return result
 
 

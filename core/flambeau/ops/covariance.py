@@ -80,7 +80,8 @@ def cov(
         centred = x - sum(x, 1, True) / n
         result = matmul(centred, conj_of(centred).t()) / x.new_tensor(max(n - correction, 0))
         return result.squeeze() if x.shape[0] == 1 else result
-    weights = weights.to(x.dtype.to_real())
+    if weights.dtype.category < 2:
+        weights = weights.to(x.dtype.to_real())
     total = sum(weights)
     if bool((total == 0).any()) and n:
         raise RuntimeError("cov(): weights sum to zero, can't be normalized")

@@ -604,6 +604,8 @@ def linspace(
         if isinstance(start, complex) or isinstance(end, complex):
             dtype = dtype.to_complex()
     kind = creation_kind(dtype, device)
+    if kind.dtype.category == 1:
+        start, end = int(start), int(end)
     if steps == 1:
         only = full((1,), number(start, kind.dtype), dtype=kind.dtype, device=device)
         return finish(only, requires_grad, out, "linspace")
@@ -639,6 +641,8 @@ def logspace(
     is_complex = what.is_complex or any(isinstance(v, complex) for v in (start, end, base))
     if dtype is None and is_complex:
         what = what.to_complex()
+    if what.category == 1:
+        start, end = int(start), int(end)
     wide = creation_kind(what, device).widest_real()
     if is_complex:
         wide = wide.to_complex()

@@ -41,6 +41,8 @@ def _samples(make: Make) -> Iterator[Sample]:
 )
 def matrix_exp(self: Tensor) -> Any:
     """The sum of ``A^k / k!``: by a Taylor polynomial of ``A / 2^s``, squared s times."""
+    if self.dtype.category == 2 and self.itemsize == 2:
+        return matrix_exp(self.float()).to(self.dtype)
     check_square("linalg.matrix_exp", self)
     n = self.shape[-1]
     if not self.numel():

@@ -439,7 +439,7 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """
     want = _sizes(size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
     shape = self.shape
-    if tuple(shape) == want:
+    if tuple(shape) == want and (want or self.dtype.category >= 2):  # sums of integers are int64
         return self
     lead = len(shape) - len(want)
     if lead < 0 or any(n != m and n != 1 for n, m in zip(want, shape[lead:], strict=True)):
