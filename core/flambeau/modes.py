@@ -99,7 +99,7 @@ def all_on() -> Iterator[None]:
 
 def _offered(ask: Callable[[DispatchMode], Any]) -> Any:
     """What the first mode of this thread answers, innermost first, that answers at all."""
-    modes = _stack.modes
+    modes, outer = _stack.modes, _stack.whole
     try:
         for i in range(len(modes) - 1, -1, -1):
             _stack.modes, _stack.whole = modes[:i], modes
@@ -107,7 +107,7 @@ def _offered(ask: Callable[[DispatchMode], Any]) -> Any:
             if result is not NotImplemented:
                 return result
     finally:
-        _stack.modes = modes
+        _stack.modes, _stack.whole = modes, outer
     return NotImplemented
 
 
@@ -136,7 +136,7 @@ def drawn(shape: tuple[int, ...], draw: Callable[[tuple[int, ...]], Any]) -> Any
 
 def intercept(op: Op, args: tuple[Any, ...]) -> Any:
     """Offer a call to the modes of this thread, innermost first, then to its arguments' classes."""
-    modes = _stack.modes
+    modes, outer = _stack.modes, _stack.whole
     try:
         for i in range(len(modes) - 1, -1, -1):
             _stack.modes, _stack.whole = modes[:i], modes
@@ -144,5 +144,5 @@ def intercept(op: Op, args: tuple[Any, ...]) -> Any:
             if result is not NotImplemented:
                 return result
     finally:
-        _stack.modes = modes
+        _stack.modes, _stack.whole = modes, outer
     return overrides.handle(op, args)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import flambeau as fb
-from flambeau import nn
+from flambeau import modes, nn
 from flambeau.autograd.node import Watch
 from flambeau.data import iterator
 from flambeau.modes import ACTIVE
@@ -272,3 +272,9 @@ def test_the_older_interface(tmp_path):
     with fb.autograd.profiler.profile(enabled=False) as p:
         fb.ones(2) + 1
     assert p.function_events is None and "unfinished" in str(p)
+
+
+def test_modes_are_not_kept_alive():
+    with profile():
+        fb.ones(2) + 1
+    assert modes._stack.whole == () and modes.stacked() == ()
