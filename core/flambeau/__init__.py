@@ -23,10 +23,16 @@ from flambeau.dtypes import (
     bfloat16,
     bool,
     can_cast,
+    complex32,
     complex64,
     complex128,
     dtype,
     finfo,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
     float16,
     float32,
     float64,
@@ -39,6 +45,9 @@ from flambeau.dtypes import (
     promote_types,
     set_default_dtype,
     uint8,
+    uint16,
+    uint32,
+    uint64,
 )
 from flambeau.errors import OutOfMemoryError
 from flambeau.interop import from_dlpack, to_dlpack
@@ -114,6 +123,7 @@ from flambeau.ops.grid import (
     cartesian_prod,
     meshgrid,
 )
+from flambeau.ops.hashing import hash_tensor
 from flambeau.ops.histogram import histogram, histogramdd
 from flambeau.ops.join import concat
 from flambeau.ops.join import concat as concatenate
@@ -183,7 +193,7 @@ legacy_contiguous_format = contiguous_format
 
 float, double, half = float32, float64, float16
 long, int, short = int64, int32, int16
-cfloat, cdouble = complex64, complex128
+chalf, cfloat, cdouble = complex32, complex64, complex128
 
 for _op in _OPS.values():
     if "" in _op.namespaces:
@@ -196,7 +206,7 @@ for _op in _OPS.values():
 
 _LAZY = (
     "amp", "autograd", "backend", "cpu", "data", "distributions", "fallback", "fft", "func",
-    "futures", "hub", "jit", "linalg", "masked", "nested", "nn", "optim", "profiler",
+    "futures", "fx", "hub", "jit", "linalg", "masked", "nested", "nn", "optim", "profiler",
     "serialization", "signal",
     "sparse", "special", "storages", "testing", "utils", "vision",
 )
