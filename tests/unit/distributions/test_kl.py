@@ -164,6 +164,24 @@ def test_a_uniform_that_just_covers_the_unit_interval():
     assert D.kl_divergence(D.Beta(1.0, 1.0), D.Uniform(0.0, 1.0)).item() == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("p", "q"), [
+    ("D.Pareto(1.0, t([1.0, 2.0]))", "D.Exponential(1.5)"),
+    ("D.Pareto(1.0, t([1.0, 2.0]))", "D.Gamma(1.5, 0.5)"),
+    ("D.Pareto(1.0, t([1.0, 2.0, 3.0]))", "D.Normal(1.5, 0.5)"),
+    ("D.Pareto(t([1.0, 2.0]), 3.0)", "D.Pareto(t([1.0, 2.5]), 2.0)"),
+    ("D.Uniform(t([0.0, 0.5]), t([1.0, 1.0]))", "D.Beta(1.5, 2.0)"),
+    ("D.Uniform(t([0.0, 0.5]), 1.5)", "D.Exponential(1.5)"),
+    ("D.Uniform(t([0.0, 0.5]), 1.5)", "D.Gamma(1.5, 2.0)"),
+    ("D.Uniform(t([1.0, 0.5]), 1.5)", "D.Pareto(t(1.0), 2.0)"),
+    ("D.Beta(1.5, t([2.0, 1.0]))", "D.Uniform(t(0.0), 1.0)"),
+    ("D.Binomial(t([3.0, 2.0]), t(0.5))", "D.Binomial(t([3.0, 1.0]), t(0.25))"),
+])
+def test_where_the_supports_just_agree(p, q):
+    mine, want, _, _ = both(p, q)
+    assert fb.allclose(mine.detach(), fb.from_numpy(want.detach().numpy().copy()))
+    assert mine.isfinite().any()
+
+
 def test_chances_of_0():
     torch = pytest.importorskip("torch")
     for text in ("D.Bernoulli(t([0.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5]))",
