@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -172,7 +173,7 @@ class EventList(list[Any]):
 
         Args:
             sort_by: the attribute that puts rows in order, greatest first, such as
-                "self_cpu_time_total" or "cpu_memory_usage".
+                "self_cpu_time_total" or "cpu_memory_usage"; "cuda" in it means any device.
             row_limit: how many rows; -1 for all.
             header: a line above the table.
             top_level_events_only: leave out what was called by another event.
@@ -180,7 +181,8 @@ class EventList(list[Any]):
         """
         rows = [e for e in self if not top_level_events_only or not _is_called(e)]
         if sort_by is not None:
-            rows.sort(key=lambda e: getattr(e, sort_by), reverse=True)
+            name = re.sub("cuda|xpu|privateuse1", "device", sort_by)
+            rows.sort(key=lambda e: getattr(e, name), reverse=True)
         return tables.table(
             rows if row_limit < 0 else rows[:row_limit], self.self_cpu_time_total,
             shows_memory=self._shows_memory, shows_flops=self._shows_flops, header=header,

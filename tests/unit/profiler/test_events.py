@@ -60,6 +60,8 @@ def test_tables():
     assert text.endswith("Self CPU time total: 100000.000ns\n")
     only = recorded().table(top_level_events_only=True)
     assert " b " not in only and " a " in only
+    by_device = recorded().key_averages().table(sort_by="self_cuda_time_total")
+    assert [row["Name"] for row in cells(by_device)] == ["a", "b"]
     with pytest.raises(AttributeError, match="nope"):
         recorded().key_averages().table(sort_by="nope")
     assert EventList().table() == ""
