@@ -178,6 +178,8 @@ def _single(t: Tensor) -> Any:
 
 
 def _integers(flat: list[Any], what: DType) -> Array:
+    if what is dtypes.uint64:
+        return _large_integers(flat)
     limits = dtypes.iinfo(what)
     # An unsigned type takes the negatives that wrap around, as C does.
     low = limits.min if what.is_signed else -limits.max
@@ -195,6 +197,18 @@ def _integers(flat: list[Any], what: DType) -> Array:
     if wide.size and what.itemsize < 8 and (wide.min() < low or wide.max() > limits.max):
         raise RuntimeError(f"value cannot be converted to type {what.name} without overflow")
     return wide.astype(what.numpy)
+
+
+def _large_integers(flat: list[Any]) -> Array:
+    """Integers of 64 bits without a sign; negative ones wrap around.
+
+    Raises:
+        OverflowError: for a number of more bits.
+    """
+    whole = [int(v) for v in flat]
+    if any(not -(1 << 63) <= v < 1 << 64 for v in whole):
+        raise OverflowError("int too big to convert")
+    return np.array([v & ((1 << 64) - 1) for v in whole], np.uint64)
 
 
 def _converted(array: Array, what: DType) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flambeau import fallback, modes
+from flambeau import fallback, limited, modes
 from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import attach, edge_of, record
 from flambeau.caution import warn
@@ -18,6 +18,7 @@ from flambeau.dtypes import Default, can_cast
 from flambeau.errors import MissingKernelError
 from flambeau.kind import Kind, kind_of
 from flambeau.layout import Layout, contiguous_strides
+from flambeau.limited import Limited
 from flambeau.modes import ACTIVE
 from flambeau.overrides import OVERRIDING
 from flambeau.registry import Op, Plan, Result, apply_view_rule
@@ -44,12 +45,13 @@ def call(op: Op, args: tuple[Any, ...]) -> Any:
 
 def run(op: Op, args: tuple[Any, ...]) -> Any:
     """Run an op below autograd: kernel, override or decomposition."""
+    is_limited = Limited.seen and limited.check(op, tensors_of(op, args))
     if op.kind == "primitive":
         return run_primitive(op, args)
     if op.kind == "view":
         return call_view(op, args[0], args[1:])
     place = device_of(op, args)
-    if place is not None:
+    if place is not None and not is_limited:
         try:
             result = _run_override(op, args, place)
         except (TypeError, ValueError, IndexError):

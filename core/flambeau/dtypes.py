@@ -14,8 +14,8 @@ class dtype:
     """An element type.  There is one instance per type; compare with ``is`` or ``==``."""
 
     __slots__ = (
-        "aliases", "category", "index", "is_complex", "is_floating_point", "is_signed", "itemsize",
-        "name", "numpy",
+        "aliases", "category", "index", "is_complex", "is_floating_point", "is_optional",
+        "is_signed", "itemsize", "name", "numpy",
     )
 
     name: str
@@ -25,24 +25,30 @@ class dtype:
     is_signed: builtins.bool
     category: int  # 0 bool, 1 integer, 2 floating, 3 complex: the order of promotion
     index: int
+    is_optional: builtins.bool  # of few devices and few operators: to hold and to convert
     numpy: np.dtype[Any]
     """The NumPy dtype of the same bits (bfloat16 comes from ``ml_dtypes``)."""
 
-    def __init__(self, name: str, itemsize: int, category: int, *aliases: str) -> None:
+    def __init__(
+        self, name: str, itemsize: int, category: int, *aliases: str,
+        is_optional: builtins.bool = False,
+    ) -> None:
         self.name, self.itemsize, self.category, self.aliases = name, itemsize, category, aliases
         self.is_floating_point = category == 2
         self.is_complex = category == 3
-        self.is_signed = category > 1 or (category == 1 and name[0] != "u")
-        self.index = len(ALL)
-        if name != "bfloat16":  # see __getattr__
+        self.is_signed = (category > 1 and name != "float8_e8m0fnu") or (
+            category == 1 and name[0] != "u")
+        self.is_optional = is_optional
+        self.index = len(ALL) + len(OPTIONAL)
+        if name not in _OF_ML_DTYPES:  # see __getattr__
             self.numpy = np.dtype(name)
-        ALL.append(self)
+        (OPTIONAL if is_optional else ALL).append(self)
 
     def __getattr__(self, name: str) -> np.dtype[Any]:
-        """``numpy`` of bfloat16, which is not looked up before it is needed."""
+        """``numpy`` of types that NumPy has not, which is not looked up before it is needed."""
         if name != "numpy":
             raise AttributeError(f"'dtype' object has no attribute {name!r}")
-        self.numpy = _bfloat16()
+        self.numpy = _of_ml_dtypes(self.name)
         return self.numpy
 
     def to_complex(self) -> dtype:
@@ -66,18 +72,26 @@ class dtype:
         return self
 
 
-def _bfloat16() -> np.dtype[Any]:
+_FLOAT8: Final = (
+    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
+_OF_ML_DTYPES: Final = ("bfloat16", *_FLOAT8, "complex32")
+
+
+def _of_ml_dtypes(name: str) -> np.dtype[Any]:
     try:
         import ml_dtypes
     except ImportError as error:
         raise ImportError(
-            "bfloat16 on the host needs the package ml_dtypes: pip install ml_dtypes"
+            f"{name} on the host needs the package ml_dtypes: pip install ml_dtypes"
         ) from error
-    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     return found
 
 
 ALL: Final[list[dtype]] = []
+"""The types that operators are written for."""
+OPTIONAL: Final[list[dtype]] = []
+"""Further types that a device may hold: created, converted, copied, indexed, compared, saved."""
 
 # (names as in PyTorch; `bool`, `float` ... deliberately shadow builtins in this namespace)
 bool = dtype("bool", 1, 0)
@@ -93,16 +107,29 @@ float64 = dtype("float64", 8, 2, "double")
 complex64 = dtype("complex64", 8, 3, "cfloat")
 complex128 = dtype("complex128", 16, 3, "cdouble")
 
-BY_NAME: Final = {name: d for d in ALL for name in (d.name, *d.aliases)}
+uint16 = dtype("uint16", 2, 1, is_optional=True)
+uint32 = dtype("uint32", 4, 1, is_optional=True)
+uint64 = dtype("uint64", 8, 1, is_optional=True)
+float8_e4m3fn = dtype("float8_e4m3fn", 1, 2, is_optional=True)
+float8_e4m3fnuz = dtype("float8_e4m3fnuz", 1, 2, is_optional=True)
+float8_e5m2 = dtype("float8_e5m2", 1, 2, is_optional=True)
+float8_e5m2fnuz = dtype("float8_e5m2fnuz", 1, 2, is_optional=True)
+float8_e8m0fnu = dtype("float8_e8m0fnu", 1, 2, is_optional=True)
+complex32 = dtype("complex32", 4, 3, "chalf", is_optional=True)
+
+BY_NAME: Final = {name: d for d in (*ALL, *OPTIONAL) for name in (d.name, *d.aliases)}
 FLOATING: Final = (float16, bfloat16, float32, float64)
 INTEGRAL: Final = (uint8, int8, int16, int32, int64)
 COMPLEX: Final = (complex64, complex128)
-_REAL_OF = {complex64: float32, complex128: float64}
+_REAL_OF = {complex32: float16, complex64: float32, complex128: float64}
 
 
-def _promote(a: dtype, b: dtype) -> dtype:
+def _promote(a: dtype, b: dtype) -> dtype | None:
+    """The promoted type of two, None where PyTorch promotes nothing."""
     if a is b:
         return a
+    if a.is_optional or b.is_optional:
+        return _promote_optional(*sorted((a, b), key=lambda d: d.category))
     if a.category != b.category:
         low, high = sorted((a, b), key=lambda d: d.category)
         if high.is_complex and low is float64:
@@ -115,18 +142,42 @@ def _promote(a: dtype, b: dtype) -> dtype:
     return a if a.itemsize > b.itemsize else b
 
 
-_TABLE = [[_promote(a, b) for b in ALL] for a in ALL]
+def _promote_optional(low: dtype, high: dtype) -> dtype | None:
+    """Unsigned integers promote with floats alone, 8-bit floats with nothing."""
+    if "float8" in low.name or "float8" in high.name:
+        return None
+    if low.category == 1 and low.is_optional:
+        return high if high.is_floating_point else None
+    if low.is_complex:
+        return max(low, high, key=lambda d: d.itemsize)
+    if high is not complex32:
+        return high if high.is_complex else None
+    return {bfloat16: complex64, float32: complex64, float64: complex128}.get(low, complex32)
+
+
+_TABLE = [[_promote(a, b) for b in (*ALL, *OPTIONAL)] for a in (*ALL, *OPTIONAL)]
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
-    """The smallest type to which both can be converted, as PyTorch defines it."""
-    return _TABLE[type1.index][type2.index]
+    """The smallest type to which both can be converted, as PyTorch defines it.
+
+    Raises:
+        RuntimeError: where PyTorch promotes nothing, as with 8-bit floats.
+    """
+    found = _TABLE[type1.index][type2.index]
+    if found is None:
+        which = "Float8 Types" if "float8" in type1.name + type2.name else (
+            "uint16, uint32, uint64 types")
+        raise RuntimeError(
+            f"Promotion for {which} is not supported, attempted to promote {type1.name} and "
+            f"{type2.name}")
+    return found
 
 
 def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     """Whether PyTorch allows an implicit conversion, as of an ``out=`` argument."""
     if from_.category == 1 and to.category == 1:
-        return to.is_signed or not from_.is_signed
+        return to.is_signed or not from_.is_signed or to.is_optional
     return from_.category <= to.category
 
 
@@ -218,17 +269,22 @@ class finfo:
             raise TypeError(
                 f"finfo() requires a floating point input type. Use iinfo to handle {d!r}"
             )
-        if d is bfloat16:
-            _bfloat16()
+        if d.name in _OF_ML_DTYPES:
+            of_type = d.numpy  # says what is missing, if it is
             import ml_dtypes
 
-            info: Any = ml_dtypes.finfo(ml_dtypes.bfloat16)  # type: ignore[no-untyped-call]
+            info: Any = ml_dtypes.finfo(of_type)  # type: ignore[no-untyped-call]
         else:
             info = np.finfo(d.numpy)
         self.bits, self.dtype = d.itemsize * 8, d.name
         self.eps, self.max, self.min = (builtins.float(v) for v in (info.eps, info.max, info.min))
         self.tiny = self.smallest_normal = builtins.float(info.tiny)
         self.resolution = builtins.float(info.resolution)
+        if (type or d) is complex32:
+            self.resolution = 0.001
+        if d.itemsize == 1:  # as PyTorch has it: no decimal digit is certain
+            self.resolution = 1.0
+            self.eps = {float8_e5m2fnuz: 0.125}.get(d, self.eps)
 
     def __repr__(self) -> str:
         return (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flambeau.device import CPU, META
 from flambeau.device import device as Device
 from flambeau.dtypes import dtype as DType
+from flambeau.limited import Limited, is_limited
 
 if TYPE_CHECKING:
     from flambeau.backend import Backend
@@ -80,6 +81,8 @@ def _make(place: Device, what: DType) -> Kind:
         )
         error.dtype = what
         raise error
+    if is_limited(what):
+        Limited.seen = True
     kind = kinds.get((real, what))
     if kind is None:
         kind = kinds.setdefault((real, what), Kind(real, what, backend))

@@ -36,7 +36,8 @@ class MetaBackend(Backend):
     name = "meta"
     kernels: ClassVar[KernelTable] = KernelTable(out=_EveryKernel())
     _capabilities = Capabilities(
-        dtypes=frozenset(dtypes.ALL), deterministic=True, thread_safe=True, fork_safe=True
+        dtypes=frozenset((*dtypes.ALL, *dtypes.OPTIONAL)), deterministic=True, thread_safe=True,
+        fork_safe=True,
     )
 
     def device_count(self) -> int:

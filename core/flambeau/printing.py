@@ -169,6 +169,8 @@ def _contents(t: Tensor, indent: int) -> str:
     array, cut = _shown(t)
     if t.dtype.is_floating_point:
         array = array.astype(np.float64)
+    elif t.dtype is dtypes.complex32:
+        array = array.astype(np.complex64)
     flat = array.reshape(-1)
     write = (_ComplexFormat if t.dtype.is_complex else _Format)(flat)
     return _nested(array.tolist(), indent, cut, write)

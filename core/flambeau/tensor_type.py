@@ -21,6 +21,9 @@ _NAMES: Final = {
     dtypes.float16: "HalfTensor", dtypes.bfloat16: "BFloat16Tensor",
     dtypes.float32: "FloatTensor", dtypes.float64: "DoubleTensor",
     dtypes.complex64: "ComplexFloatTensor", dtypes.complex128: "ComplexDoubleTensor",
+    dtypes.complex32: "ComplexHalfTensor", dtypes.uint16: "UInt16Tensor",
+    dtypes.uint32: "UInt32Tensor", dtypes.uint64: "UInt64Tensor",
+    **{d: f"{d.name.capitalize()}Tensor" for d in dtypes.OPTIONAL if d.is_floating_point},
 }
 _BY_NAME: Final = {name: what for what, name in _NAMES.items()}
 

@@ -34,7 +34,8 @@ class CpuBackend(Backend):
     name = "cpu"
     kernels: ClassVar[KernelTable] = native_kernels.TABLE.over(onednn_kernels.TABLE.over(TABLE))
     _capabilities = Capabilities(
-        dtypes=frozenset(dtypes.ALL), deterministic=True, thread_safe=True, fork_safe=True,
+        dtypes=frozenset((*dtypes.ALL, *dtypes.OPTIONAL)), deterministic=True, thread_safe=True,
+        fork_safe=True,
     )
 
     def __init__(self) -> None:

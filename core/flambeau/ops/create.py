@@ -235,7 +235,7 @@ def _remember_fill(kind: Kind) -> None:
 
 
 def _constant(name: str, value: int) -> Any:
-    numbers = {what: number(value, what) for what in dtypes.ALL}
+    numbers = {what: number(value, what) for what in (*dtypes.ALL, *dtypes.OPTIONAL)}
 
     def make(
         *shape: Any, size: Any = None, out: Tensor | None = None,

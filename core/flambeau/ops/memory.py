@@ -408,7 +408,7 @@ for _word, _what in {
     "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16,
     "bfloat16": dtypes.bfloat16, "long": dtypes.int64, "int": dtypes.int32,
     "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8, "bool": dtypes.bool,
-    "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+    "cfloat": dtypes.complex64, "chalf": dtypes.complex32, "cdouble": dtypes.complex128,
 }.items():
     setattr(Tensor, _word, _conversion(_what))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from flambeau.backend import KernelTable
 from flambeau.backend import dtype as DType
+from flambeau_cpu import small_floats
 
 kernels = KernelTable()
 
@@ -17,6 +18,14 @@ kernels = KernelTable()
 @kernels.register("copy")
 def copy(out: Any, source: Any) -> None:
     """Copy with conversion; complex to real keeps the real part."""
+    if out.dtype != source.dtype and (
+            small_floats.is_small(out.dtype) or small_floats.is_small(source.dtype)):
+        source = small_floats.widened(source)
+        if small_floats.is_small(out.dtype):
+            out[...] = small_floats.narrowed(source, out.dtype)
+        else:
+            copy(out, source)
+        return
     if source.dtype.kind == "c" and out.dtype.kind != "c":
         source = source != 0 if out.dtype.kind == "b" else source.real
     if source.dtype.kind == "f" and out.dtype.kind in "iu":
@@ -34,6 +43,8 @@ def to_copy(x: Any, dtype: Any = None, device: Any = None, memory_format: Any = 
         return x.copy()
     what = dtype.numpy
     source = x.dtype.kind
+    if small_floats.is_small(what) or small_floats.is_small(x.dtype):
+        return NotImplemented
     return x.astype(what) if source in "biu" or (source == "f" and what.kind in "fc") else (
         NotImplemented)
 

@@ -53,7 +53,8 @@ class Casts(Pointwise):
 
         source, what = (dtypes.from_numpy_dtype(d) for d in (inputs[0].dtype, out))
         c, address = _c(), engine()
-        if c is None or address is None or source.is_complex or what.is_complex:
+        if c is None or address is None or source.is_complex or what.is_complex or (
+                source.is_optional or what.is_optional):
             return None
         if (source.name, what.name) == ("float32", "float16"):
             return Plan(c.copy_narrowed, address, out, ())

@@ -201,7 +201,7 @@ class Pointwise:
             name: described(x) for name, x in formula.arguments(inputs, attributes).items()}
         tensors = [x for x in arguments.values() if isinstance(x, Strided)]
         if address is None or len(tensors) >= OPERANDS or not tensors or not all(
-                x.dtype.numpy.kind in self.kinds for x in tensors):
+                x.dtype.numpy.kind in self.kinds and not x.dtype.is_optional for x in tensors):
             return None
         text = self.text(formula, arguments)
         what = None if text is None else result_dtype(text, arguments)
