@@ -1,8 +1,8 @@
 """Dtypes that are held and converted, but not computed with: 8-bit floats, complex halves.
 
 PyTorch has few operators for them and says so for the others.  (It multiplies 8-bit floats; that
-is left out, for no library on the host rounds products as it does.)  Whether a call is about one is only
-looked at once such a tensor has been made.
+is left out, for no library on the host rounds products as it does.)  Whether a call is about one
+is only looked at once such a tensor has been made.
 """
 
 from __future__ import annotations
