@@ -32,6 +32,9 @@ class ContinuousBernoulli(OfChances, ExponentialFamily):
         probs: the parameters, or
         logits: the logarithms of their odds.
         lims: where the Taylor polynomials are used.
+
+    Raises:
+        ValueError: a parameter is not in [0, 1], with ``validate_args``; by default it is clamped.
     """
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
@@ -46,10 +49,12 @@ class ContinuousBernoulli(OfChances, ExponentialFamily):
         name, given = one_of(probs, logits)
         (given,) = broadcast_all(given)
         self._lims = lims
-        self._hold(name, given)  # to be checked before it is clamped
-        super().__init__(given.size(), validate_args=validate_args)
         if name == "probs":
-            self.probs = clamp_probs(given)
+            if validate_args and not constraints.unit_interval.check(given).all().item():
+                raise ValueError(f"The parameter probs has invalid values:\n{given}")
+            given = clamp_probs(given)
+        self._hold(name, given)
+        super().__init__(given.size(), validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameter expanded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Number
 from typing import Any
 
 import flambeau as fb
@@ -38,7 +39,7 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
         ValueError: a value is neither a tensor nor a number.
     """
     for value in values:
-        if not isinstance(value, (Tensor, int, float, complex)):
+        if not isinstance(value, (Tensor, Number)):
             raise ValueError(
                 "the parameters must be tensors or numbers to be broadcast, "
                 f"but one is of type {type(value).__name__}")

@@ -106,6 +106,20 @@ def test_chance_zero_of_a_geometric_distribution():
         D.Geometric(0.0)
 
 
+def test_continuous_bernoulli_clamps_unless_told_to_check():
+    assert 1 - 1e-6 < D.ContinuousBernoulli(1.2).probs.item() < 1
+    with pytest.raises(ValueError, match="probs has invalid values"):
+        D.ContinuousBernoulli(1.2, validate_args=True)
+
+
+def test_numbers_of_numpy_and_integral_values():
+    numpy = pytest.importorskip("numpy")
+    assert D.Normal(numpy.float32(0), 1).log_prob(fb.tensor(0)).item() == pytest.approx(-0.9189385)
+    for made in (D.Poisson(1.0), D.Geometric(0.5), D.Binomial(5, 0.5), D.Bernoulli(0.5)):
+        whole, real = (made.log_prob(fb.tensor([1, 0], dtype=d)) for d in (fb.int64, fb.float32))
+        assert whole.tolist() == real.tolist()
+
+
 def test_multinomial_of_several_counts():
     with pytest.raises(NotImplementedError, match="inhomogeneous total_count"):
         D.Multinomial(fb.tensor([1, 2]), probs=fb.ones(2))
