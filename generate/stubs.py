@@ -133,7 +133,7 @@ def _module(name: str) -> str:
         made.update(_closures(node, vars(module)))
     imports = [line for node in body for line in _imports(node, made)]
     imports += _lazy(module)
-    constants = [line for node in body for line in _constants(node, module)]
+    constants = [line for node in body for line in _constants(node, module, made)]
     functions = [made[n] for n in sorted(made)]
     return "".join([HEAD, *sorted(set(imports)), "\n", *constants, "\n", *functions])
 
@@ -162,7 +162,7 @@ def _imports(node: ast.stmt, made: dict[str, str]) -> Iterator[str]:
     """Import statements that export something, a name to a line."""
     if not isinstance(node, ast.ImportFrom) or node.module in ("__future__", "typing"):
         return
-    if node.module == "flambeau":  # its own machinery; submodules that are names come below
+    if node.module in ("flambeau", "flambeau.registry"):  # its own machinery
         return
     for alias in node.names:
         name = alias.asname or alias.name
@@ -180,13 +180,13 @@ def _lazy(module: types.ModuleType) -> Iterator[str]:
         yield f"from {module.__name__}.{home} import {name} as {name}\n"
 
 
-def _constants(node: ast.stmt, module: types.ModuleType) -> Iterator[str]:
+def _constants(node: ast.stmt, module: types.ModuleType, made: dict[str, str]) -> Iterator[str]:
     if not isinstance(node, (ast.Assign, ast.AnnAssign)):
         return
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     for name in (n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)):
         value = getattr(module, name)
-        if not name.startswith("_") or name == "__version__":
+        if name not in made and (not name.startswith("_") or name == "__version__"):
             yield f"{name}: {_type_of(value)}\n"
 
 

@@ -23,7 +23,6 @@ _Number: _TypeAlias = _bool | _int | _float | _complex
 _Operand: _TypeAlias = _Tensor | _Number
 from flambeau.ops.fft import fftfreq as fftfreq
 from flambeau.ops.fft import rfftfreq as rfftfreq
-from flambeau.registry import OPS as OPS
 
 
 def fft(input: _Tensor, n: _int | None = None, dim: _int = -1, norm: _str | None = None, *, out: _Tensor | None = None, axis: _int = ...) -> _Tensor: ...

@@ -22,7 +22,6 @@ from flambeau.tensor import Tensor as _Tensor
 _Number: _TypeAlias = _bool | _int | _float | _complex
 _Operand: _TypeAlias = _Tensor | _Number
 from flambeau.matrices import LinAlgError as LinAlgError
-from flambeau.registry import OPS as OPS
 
 
 def cholesky(A: _Tensor, *, upper: _bool = False, out: _Tensor | None = None) -> _Tensor: ...

@@ -21,10 +21,7 @@ from flambeau.tensor import Tensor as _Tensor
 
 _Number: _TypeAlias = _bool | _int | _float | _complex
 _Operand: _TypeAlias = _Tensor | _Number
-from flambeau.registry import OPS as OPS
 
-digamma: _Any
-expit: _Any
 
 def airy_ai(input: _Tensor, *, out: _Tensor | None = None) -> _Tensor: ...
 def bessel_j0(input: _Tensor, *, out: _Tensor | None = None) -> _Tensor: ...
