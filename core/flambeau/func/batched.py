@@ -47,13 +47,11 @@ class BatchedTensor(Tensor):
     # ---- memory ----------------------------------------------------------------------------
     def native(self) -> Any:
         """Refused: the elements differ from sample to sample."""
-        raise Unbatchable(_words("looks at the memory of a tensor"))
+        raise _no_memory()
 
     def storage_(self) -> Storage:
         """Refused: a place in the storage is that of one sample only."""
-        raise Unbatchable(_words("looks at the memory of a tensor") if modes.ACTIVE else (
-            "vmap: a tensor of one sample was kept beyond the call of vmap that made it. Return it "
-            "from the function, or map over the code that uses it, too."))
+        raise _no_memory()
 
     @property
     def _version(self) -> int:
@@ -149,6 +147,12 @@ class BatchedTensor(Tensor):
 def _words(what: str, instead: str = "operators on tensors") -> str:
     return (f"vmap: the mapped function {what}, which cannot be done for all samples of a batch "
             f"at once. Write it with {instead}.")
+
+
+def _no_memory() -> Unbatchable:
+    return Unbatchable(_words("looks at the memory of a tensor") if modes.ACTIVE else (
+        "vmap: a tensor of one sample was kept beyond the call of vmap that made it. Return it "
+        "from the function, or map over the code that uses it, too."))
 
 
 _new: Final = TensorFields.__new__

@@ -373,7 +373,7 @@ def _tensor_entry(item: Tensor) -> Any:
     mask = mask_of(item)
     if mask is not None:
         return mask if mask.ndim else _NewDimension(mask.reshape(1))
-    if not item.ndim and item.dtype.category == 1:
+    if not item.ndim and item.dtype.category == 1 and not getattr(item, "is_sample", False):
         return int(item)
     if item.dtype is not dtypes.int64 and item.dtype is not dtypes.int32:
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
