@@ -74,7 +74,8 @@ class GradScaler:
                     if p.grad.dtype is fb.float16:
                         raise ValueError("Attempting to unscale FP16 gradients.")
                     p.grad.mul_(inverse)
-                    found = found or not bool(p.grad.isfinite().all())
+                    held = p.grad._values() if p.grad.is_sparse else p.grad
+                    found = found or not bool(held.isfinite().all())
         self._found[key] = found
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:

@@ -40,12 +40,12 @@ def _errors(make: Make) -> Iterator[ErrorSample]:
 
 
 @composite(
-    "segment_reduce(Tensor self, str reduce, *, Tensor? lengths=None, Tensor? indices=None, "
+    "segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, "
     "Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor",
     method=False, samples=_samples, errors=_errors,
 )
 def segment_reduce(
-    self: Tensor, reduce: str, lengths: Any = None, indices: Any = None, offsets: Any = None,
+    data: Tensor, reduce: str, lengths: Any = None, indices: Any = None, offsets: Any = None,
     axis: int = 0, unsafe: bool = False, initial: Any = None,
 ) -> Tensor:
     """Runs of dimension ``axis`` combined: (*batch, segments, *rest).
@@ -66,18 +66,18 @@ def segment_reduce(
         raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported yet.")
-    if not self.dtype.is_floating_point:
-        raise NotImplementedError(f"segment_reduce: not implemented for {self.dtype}")
+    if not data.dtype.is_floating_point:
+        raise NotImplementedError(f"segment_reduce: not implemented for {data.dtype}")
     with no_grad():
-        ends, sizes = _runs(self, lengths, offsets, axis % max(self.ndim, 1), unsafe)
-        at = _places(self, ends)
+        ends, sizes = _runs(data, lengths, offsets, axis % max(data.ndim, 1), unsafe)
+        at = _places(data, ends)
     count, axis = sizes.shape[-1], sizes.ndim - 1
-    shape = (*self.shape[:axis], count + 1, *self.shape[axis + 1 :])  # one for what is in no run
-    start = self.new_full(shape, _STARTS[name] if initial is None else initial)
-    total: Tensor = scatter_reduce(start, axis, at, self, _KINDS[name]).narrow(axis, 0, count)
+    shape = (*data.shape[:axis], count + 1, *data.shape[axis + 1 :])  # one for what is in no run
+    start = data.new_full(shape, _STARTS[name] if initial is None else initial)
+    total: Tensor = scatter_reduce(start, axis, at, data, _KINDS[name]).narrow(axis, 0, count)
     if name != "mean":
         return total
-    n = sizes.reshape(*sizes.shape, *(1,) * (self.ndim - sizes.ndim)).to(self.dtype)
+    n = sizes.reshape(*sizes.shape, *(1,) * (data.ndim - sizes.ndim)).to(data.dtype)
     return total / (n if initial is None else where(n == 0, 1, n))
 
 

@@ -35,7 +35,7 @@ def assert_close(
         equal_nan: NaN equals NaN.
         check_device: both are on the same device.
         check_dtype: both have the same dtype; else they are compared in the wider one.
-        check_layout: accepted for PyTorch's sake.
+        check_layout: whether sparse tensors must be of the same layout.
         check_stride: both have the same strides.
         msg: in place of the message, or a function of it.
 
@@ -64,13 +64,15 @@ def assert_close(
                      f"mapping: {sorted(a.keys() - b.keys())}", place)
             for key in b:
                 compare(a[key], b[key], [*place, key])
+        elif getattr(a, "is_nested", False) and getattr(b, "is_nested", False):
+            compare(list(a.unbind()), list(b.unbind()), place)
         elif a is None or b is None:
             if a is not b:
                 fail(f"None mismatch: {a} is not {b}", place)
         else:
             words = _difference(
                 a, b, allow_subclasses, (rtol, atol), equal_nan, check_device, check_dtype,
-                check_stride)
+                check_layout, check_stride)
             if words:
                 fail(words, place)
 
@@ -84,7 +86,7 @@ def assert_close(
 
 def _difference(
     a: Any, b: Any, allow_subclasses: bool, given: tuple[float | None, float | None],
-    equal_nan: bool, check_device: bool, check_dtype: bool, check_stride: bool,
+    equal_nan: bool, check_device: bool, check_dtype: bool, check_layout: bool, check_stride: bool,
 ) -> str | None:
     """How two leaves differ; None if they do not."""
     numbers = isinstance(a, (bool, int, float, complex)) and isinstance(
@@ -97,11 +99,12 @@ def _difference(
         check_dtype = False
     for name, left, right, checked in (
         ("shape", x.shape, y.shape, True), ("device", x.device, y.device, check_device),
-        ("dtype", x.dtype, y.dtype, check_dtype), ("stride()", x.stride(), y.stride(), (
-            check_stride and not numbers)),
+        ("dtype", x.dtype, y.dtype, check_dtype), ("layout", x.layout, y.layout, check_layout),
+        ("stride()", x.stride(), y.stride(), check_stride and not numbers),
     ):
         if checked and left != right:
             return f"The values for attribute '{name}' do not match: {left} != {right}."
+    x, y = (t if t.layout is fb.strided else t.to_dense() for t in (x, y))
     rtol, atol = _tolerances(given, x, y)
     wide = fb.promote_types(x.dtype, y.dtype)
     wide = dtypes.int64 if wide.category < 2 else wide

@@ -122,3 +122,30 @@ def test_groups_of_sparse_and_dense_gradients_step_together():
         assert not line.weight.equal(before[1])
         optimizer.zero_grad(set_to_none=False)
         assert e.weight.grad._nnz() == 0
+
+
+def test_gradients_are_unscaled():
+    e = table(fb)
+    scaler = fb.amp.GradScaler("cpu", init_scale=8.0)
+    optimizer = fb.optim.SGD(e.parameters(), lr=1.0)
+    scaler.scale(e(fb.tensor([1, 1])).sum()).backward()
+    scaler.unscale_(optimizer)
+    assert e.weight.grad.is_sparse
+    assert e.weight.grad.to_dense()[1].tolist() == [2.0, 2.0, 2.0]
+    before = e.weight.detach().clone()
+    scaler.step(optimizer)
+    assert (before - e.weight)[1].tolist() == pytest.approx([2.0] * 3)
+
+
+def test_assert_close_compares_layouts_and_elements():
+    close = fb.testing.assert_close
+    s = fb.eye(3).to_sparse()
+    close(s, s * 1)
+    close(fb.nested.nested_tensor([fb.ones(2)]), fb.nested.nested_tensor([fb.ones(2)]))
+    with pytest.raises(AssertionError, match="not close"):
+        close(s, s * 2)
+    with pytest.raises(AssertionError, match="layout"):
+        close(s, s.to_sparse_csr())
+    close(s, s.to_sparse_csr(), check_layout=False)
+    with pytest.raises(AssertionError, match="not close"):
+        close(fb.nested.nested_tensor([fb.ones(2)]), fb.nested.nested_tensor([fb.zeros(2)]))
