@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau.autograd.grad_mode import no_grad
@@ -182,7 +181,7 @@ def _keep(node: Any) -> None:
     if any(a is not b for a, b in zip(packed, saved, strict=True)):
         node.saved, node.versions = packed, (-1,) * len(packed)
         plain: Any = type(node)
-        node.__class__ = packing_class(plain)
+        node.__class__ = vars(plain).get("packing") or _packing_class(plain)
 
 
 def _packed(value: Any, hooks: tuple[Pack, Unpack]) -> Any:
@@ -201,8 +200,7 @@ def _unpacked(value: Any) -> Any:
     return value
 
 
-@cache
-def packing_class(plain: type) -> Any:
+def _packing_class(plain: Any) -> Any:
     """The class of nodes like those of another class whose saved tensors are packed."""
 
     def backward(self: Any, g: Any) -> Any:
@@ -215,7 +213,7 @@ def packing_class(plain: type) -> Any:
             v._version if isinstance(v, Tensor) else -1 for v in found)
         _rename_outputs(self, packed, found)
         try:
-            return plain.backward(self, g)  # type: ignore[attr-defined]
+            return plain.backward(self, g)
         finally:
             self.saved, self.versions = packed, versions
 
@@ -227,7 +225,9 @@ def packing_class(plain: type) -> Any:
         "backward": backward, "release": release}
     if hasattr(plain, "saved_tensors"):  # of a function of the user's, asked for at any time
         members["saved_tensors"] = property(_saved_tensors)
-    return type(plain.__name__, (plain,), members)
+    plain.packing = type(plain.__name__, (plain,), members)
+    plain.packing.packing = plain.packing  # what is packed already stays what it is
+    return plain.packing
 
 
 def _saved_tensors(node: Any) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import nullcontext
 from functools import partial
 
@@ -345,3 +346,29 @@ def test_sequences():
     checkpoint_sequential(m, 2, x, use_reentrant=False).sum().backward()
     for p, g in zip(m.parameters(), want, strict=True):
         assert p.grad.tolist() == g.tolist()
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_memory_is_saved_and_given_back(reentrant):
+    if not fb.cpu.memory_stats():
+        pytest.skip("the CPU's memory comes from no pool")
+    layers = [nn.Sequential(nn.Linear(128, 128), nn.GELU(), nn.Tanh()) for _ in range(4)]
+    x = fb.ones(512, 128, requires_grad=True)
+    held = []
+    for wrapped in (False, True):
+        gc.collect()
+        gc.disable()
+        try:
+            before, y = fb.cpu.memory_allocated(), x
+            for layer in layers:
+                y = checkpoint(layer, y, use_reentrant=reentrant) if wrapped else layer(y)
+            held.append(fb.cpu.memory_allocated() - before)
+            y.sum().backward()
+            x.grad = None
+            for layer in layers:
+                layer.zero_grad()
+            del y
+            assert fb.cpu.memory_allocated() == before  # without the garbage collector's help
+        finally:
+            gc.enable()
+    assert held[1] <= held[0] / 2
