@@ -13,6 +13,8 @@ from flambeau.serialization import writing
 def state():
     """A bit of everything that checkpoints hold."""
     model = fb.nn.Sequential(fb.nn.Linear(3, 2), fb.nn.BatchNorm1d(2))
+    for parameter in model.parameters():  # the same in every run
+        parameter.data.fill_(0.5)
     base = fb.arange(12, dtype=fb.float32).view(3, 4)
     return {
         "model": model.state_dict(), "base": base, "tied": base.t(), "part": base[1:, ::2],
