@@ -171,10 +171,12 @@ def _plain(t: Tensor) -> tuple[Name, tuple[Any, ...]]:
 
 def _sparse(t: Any) -> tuple[Any, ...]:
     layout = t.layout
-    if layout.name != "sparse_coo":
+    if layout.name == "sparse_coo":
+        return layout, (t._indices(), t._values(), tuple(t.shape), t.is_coalesced())
+    if not layout.name.startswith("sparse_"):
         raise NotImplementedError(
-            f"tensors of the layout {layout} cannot be saved; convert them with to_sparse_coo()")
-    return layout, (t._indices(), t._values(), tuple(t.shape), t.is_coalesced())
+            f"tensors of the layout {layout} cannot be saved; save the parts that unbind() gives")
+    return layout, (*t._pattern.parts(), t.values().detach(), tuple(t.shape))
 
 
 def _generator(g: Generator) -> tuple[Any, ...]:

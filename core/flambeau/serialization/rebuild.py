@@ -147,16 +147,23 @@ def sparse_tensor(layout: Any, data: Any) -> Any:
     """A sparse tensor from its indices, values and size."""
     import flambeau as fb
 
-    is_coo = getattr(layout, "name", "") == "sparse_coo"
-    if not is_coo or type(data) is not tuple or len(data) not in (3, 4) or not all(
-            isinstance(t, Tensor) for t in data[:2]):
+    name = getattr(layout, "name", "")
+    if not name.startswith("sparse_") or type(data) is not tuple:
         refuse("no sparse tensor that can be loaded: its layout is", layout)
-    indices, values, size = data[:3]
-    if (len(data) == 4 and type(data[3]) is not bool) or indices.ndim != 2:
+    count = 2 if name == "sparse_coo" else 3  # of tensors
+    *parts, size = data[: count + 1]
+    is_whole = len(data) == count + 1 or (
+        name == "sparse_coo" and len(data) == 4 and type(data[3]) is bool)
+    if not is_whole or not all(isinstance(t, Tensor) for t in parts):
         refuse("a malformed sparse tensor")
     try:
+        if name != "sparse_coo":
+            starts, others, values = parts
+            return fb.sparse_compressed_tensor(
+                starts, others, values, _numbers(size), layout=layout, check_invariants=True)
+        indices, values = parts
         made = fb.sparse_coo_tensor(indices, values, _numbers(size), check_invariants=True)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(f"a malformed sparse tensor: {error}") from error
     return made._coalesced_(True) if len(data) == 4 and data[3] else made
 
