@@ -91,12 +91,23 @@ def _log_of_sum(a: Tensor, b: Tensor, base: float) -> Any:
     return where(eq(a, b) & (abs(greater) == math.inf), greater, greater + rest)
 
 
+def _share(x: Tensor) -> Any:
+    """1 / (1 + exp(-x)), whose derivatives do not overflow either."""
+    if not x.dtype.is_complex:
+        from flambeau.ops.activation import sigmoid
+
+        return sigmoid(x)
+    ahead = real(x) > 0
+    small = exp(where(ahead, -x, x))
+    return where(ahead, 1.0, small) / (1 + small)
+
+
 @composite(
     "logaddexp(Tensor self, Tensor other) -> Tensor",
     formula=_sum_formula("exp(-abs(self - other))", "1"), template="binary",
     dtypes="floating_complex",
-    derivatives={"self": lambda g, self, other: g / conj_of(1 + exp(other - self)),
-                 "other": lambda g, self, other: g / conj_of(1 + exp(self - other))},
+    derivatives={"self": lambda g, self, other: g * conj_of(_share(self - other)),
+                 "other": lambda g, self, other: g * conj_of(_share(other - self))},
     samples=of_tensors, errors=broadcast_errors,
 )
 def logaddexp(self: Tensor, other: Tensor) -> Any:
@@ -107,8 +118,8 @@ def logaddexp(self: Tensor, other: Tensor) -> Any:
 @composite(
     "logaddexp2(Tensor self, Tensor other) -> Tensor",
     formula=_sum_formula(f"exp(-abs(self - other) * {LN2!r})", repr(LN2)), template="binary",
-    derivatives={"self": lambda g, self, other: g / (1 + exp2(other - self)),
-                 "other": lambda g, self, other: g / (1 + exp2(self - other))},
+    derivatives={"self": lambda g, self, other: g * _share((self - other) * LN2),
+                 "other": lambda g, self, other: g * _share((other - self) * LN2)},
     samples=of_tensors, errors=broadcast_errors,
 )
 def logaddexp2(self: Tensor, other: Tensor) -> Any:

@@ -8,12 +8,13 @@ from typing import Any
 
 from flambeau import dtypes, return_types
 from flambeau.layout import wrap_dim
-from flambeau.ops.compare import where
-from flambeau.ops.complex import real
-from flambeau.ops.create import arange, ones_like
+from flambeau.ops.compare import isfinite, where
+from flambeau.ops.complex import angle, complex, imag, real
+from flambeau.ops.create import arange, ones_like, zeros_like
 from flambeau.ops.exponential import logaddexp
 from flambeau.ops.join import cat
-from flambeau.ops.pointwise import conj_of, exp
+from flambeau.ops.pointwise import exp
+from flambeau.ops.rounding import round
 from flambeau.promotion import cast
 from flambeau.registry import Plan, Result, composite, primitive
 from flambeau.samples import Make, Sample, dim_errors, sample
@@ -145,31 +146,33 @@ def cummin(self: Tensor, dim: int) -> Any:
 
 
 # ---- logcumsumexp ------------------------------------------------------------------------------
-def _logcumsumexp_grad(g: Tensor, self: Tensor, out: Tensor, dim: int) -> Any:
-    """Sums over i >= j of g_i exp(x_j - y_i), from the end on by factors that do not overflow."""
-    if not self.ndim or not self.numel():
-        return g
-    count = out.shape[dim] - 1
-    inner = _ratio(out.narrow(dim, 0, count), out.narrow(dim, 1, count))
-    ratio = cat([inner, ones_like(out.narrow(dim, 0, 1))], dim)
-    _, total = _doubling(
-        (ratio.flip(dim), g.flip(dim)), wrap_dim(dim, self.ndim),
-        lambda left, right: (left[0] * right[0], right[0] * left[1] + right[1]))
-    return total.flip(dim) * _ratio(self, out)
-
-
-def _ratio(x: Tensor, y: Tensor) -> Any:
-    """exp(x - y) as gradients multiply with it: conjugated; 0 where both are minus infinity."""
-    empty = real(y) == -math.inf
-    return conj_of(exp(where(empty, -math.inf, x) - where(empty, 0.0, y)))
-
-
 @composite(
     "logcumsumexp(Tensor self, int dim) -> Tensor", samples=_scan_samples, errors=dim_errors,
-    derivatives={"self": _logcumsumexp_grad}, dtypes="floating_complex",
+    dtypes="floating_complex",
 )
 def logcumsumexp(self: Tensor, dim: int) -> Any:
     """log of the running sum of exponentials along a dimension, without overflow."""
     dim = wrap_dim(dim, self.ndim)
     (result,) = _doubling((self.clone(),), dim, lambda a, b: (logaddexp(a[0], b[0]),))
-    return result
+    if not self.dtype.is_complex or self.numel() < 2:
+        return result
+    return result + _turns(self.detach(), result.detach(), dim)
+
+
+def _turns(x: Tensor, result: Tensor, dim: int) -> Any:
+    """The multiples of 2 pi i between complex logarithms and those that adding one element after
+    the other gives: each time the greater one's, and the angle that the smaller one adds to it."""
+    count = x.shape[dim] - 1
+    first, after = x.narrow(dim, 0, 1), x.narrow(dim, 1, count)
+    before = result.narrow(dim, 0, count)
+    leads = real(after) >= real(before)
+    added = angle(1 + exp(where(leads, before - after, after - before)))
+    added = cat([zeros_like(real(first)), where(isfinite(added), added, 0.0)], dim)
+    leads = cat([ones_like(real(first), dtype=dtypes.bool), leads], dim)
+    shape = [-1 if d == dim else 1 for d in range(x.ndim)]
+    places = arange(count + 1, device=x.device).reshape(shape).expand(x.shape)
+    leader, _ = cummax_along(where(leads, places, 0), dim)
+    total = cumsum(added, dim)
+    phase = (imag(x) + added - total).gather(dim, leader) + total
+    turns = round((phase - imag(result)) / (2 * math.pi)) * (2 * math.pi)
+    return complex(zeros_like(turns), where(isfinite(turns), turns, 0.0))
