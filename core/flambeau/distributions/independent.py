@@ -45,10 +45,14 @@ class Independent(Distribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with the base expanded."""
-        new = self._expanded(Independent, (), batch_shape, _instance)
+        new = self._get_checked_instance(Independent, _instance)
+        shape = Size(batch_shape)
         reinterpreted = self._event_shape[: self.reinterpreted_batch_ndims]
-        new.base_dist = self.base_dist.expand(Size((*new._batch_shape, *reinterpreted)))
+        # The base first: a subclass may keep there what the constructor sets.
+        new.base_dist = self.base_dist.expand(Size((*shape, *reinterpreted)))
         new.reinterpreted_batch_ndims = self.reinterpreted_batch_ndims
+        Distribution.__init__(new, shape, self._event_shape, validate_args=False)
+        new._validate_args = self._validate_args
         return new
 
     @property

@@ -182,10 +182,12 @@ def _replacing_formula(self: Any, nan: Any, posinf: Any, neginf: Any) -> str | N
     if self.dtype.category != 2:
         return None
     limits = dtypes.finfo(self.dtype)
-    values = ["0" if nan is None else "nan", repr(limits.max) if posinf is None else "posinf",
-              f"-{limits.max!r}" if neginf is None else "neginf"]
-    return (f"x = isnan(self) ? {values[0]} : self; y = x == inf ? {values[1]} : x;"
-            f"y == -inf ? {values[2]} : y")
+    # As numbers: in a formula, `nan` is NaN and not the argument.
+    values = [repr(float(value)) for value in (
+        0.0 if nan is None else nan, limits.max if posinf is None else posinf,
+        limits.min if neginf is None else neginf)]
+    return (f"isnan(self) ? {values[0]} : self == inf ? {values[1]} : "
+            f"self == -inf ? {values[2]} : self")
 
 
 @composite(
@@ -208,9 +210,9 @@ def nan_to_num(
     limits = dtypes.finfo(self.dtype)
     above = limits.max if posinf is None else posinf
     below = limits.min if neginf is None else neginf
-    result = where(isnan(self), 0.0 if nan is None else nan, self)
-    result = where(self == float("inf"), above, result)
-    return where(self == float("-inf"), below, result)
+    result = where(self == float("inf"), above, self)
+    result = where(self == float("-inf"), below, result)
+    return where(isnan(self), 0.0 if nan is None else nan, result)
 
 
 # ---- signs and steps ---------------------------------------------------------------------------

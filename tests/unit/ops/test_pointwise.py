@@ -117,6 +117,11 @@ def test_infinities_do_not_become_nan() -> None:
     assert values(fb.hypot(inf, fb.tensor([1.0, NAN]))) == [INF, INF]
     assert values(fb.nan_to_num(fb.tensor([NAN, INF]), 1.0, 2.0)) == [1.0, 2.0]
     assert values(fb.nan_to_num(fb.tensor([-INF]))) == [fb.finfo(fb.float32).min]
+    for count in (1, 20_000):  # by NumPy, and by the kernel of the formula
+        x = fb.tensor([1.0, NAN, INF, -INF] * count)
+        assert values(fb.nan_to_num(x, -999.0)[-4:])[1] == -999.0
+        replaced = fb.nan_to_num(x, nan=INF, posinf=3.0, neginf=-2.0)
+        assert values(replaced[-4:]) == [1.0, INF, 3.0, -2.0]
 
 
 # ---- dtypes ------------------------------------------------------------------------------------
