@@ -184,8 +184,8 @@ def f(x):
 def test_composes_with_derivatives(transform):
     v = numbers(3, seed=1)
     derived = {
-        "grad": tf.grad(f), "hessian": tf.hessian(f), "jacrev": tf.jacrev((
-            lambda x: x.exp() * x.sum())), "jacfwd": tf.jacfwd(lambda x: x.sin() * x[1]),
+        "grad": tf.grad(f), "hessian": tf.hessian(f), "jacrev": tf.jacrev(
+            lambda x: x.exp() * x.sum()), "jacfwd": tf.jacfwd(lambda x: x.sin() * x[1]),
         "jvp": lambda x: tf.jvp(f, (x,), (v,))[1],
         "vjp": lambda x: tf.vjp(lambda x: x.tanh() * x[0], x)[1](v),
         "jvp of grad": lambda x: tf.jvp(tf.grad(f), (x,), (v,))[1],
