@@ -308,6 +308,14 @@ def test_volume_change_is_the_jacobian_s(name):
     assert fb.allclose(t.log_abs_det_jacobian(x, t(x)), want)
 
 
+def test_how_many_correlations_there_are():
+    correlations = T.CorrCholeskyTransform()
+    for size in range(1, 40):
+        shape = (3, size * (size - 1) // 2)
+        assert correlations.forward_shape(shape) == (3, size, size)
+        assert correlations.inverse_shape((3, size, size)) == shape
+
+
 @pytest.mark.parametrize(("call", "error", "words"), [
     (lambda: T.ExpTransform(cache_size=2), ValueError, "cache_size must be 0 or 1"),
     (lambda: T.ReshapeTransform((2, 3), (5,)), ValueError, "different numbers of elements"),
