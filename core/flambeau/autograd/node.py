@@ -191,6 +191,15 @@ class OpNode(Node):
                 values[i] = self._as_output(value, saved_slots(self.op)[i].position)
         return values
 
+    def __getattr__(self, name: str) -> Any:
+        """What is saved, by PyTorch's names: ``_saved_self``, ``_saved_result``."""
+        if name.startswith("_saved_"):
+            wanted = name.removeprefix("_saved_")
+            for slot, value in zip(saved_slots(self.op), self.unpack(), strict=True):
+                if slot.name == ("out" if wanted == "result" else wanted):
+                    return value
+        raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
+
     def _as_output(self, alias: Tensor, position: int = 0) -> Tensor:
         """A saved output, connected to this node again when the backward is itself recorded."""
         from flambeau.tensor import alias_of

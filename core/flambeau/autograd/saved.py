@@ -7,7 +7,8 @@ it then belongs to a class of its own, whose ``backward`` unpacks them first.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from flambeau.autograd.grad_mode import no_grad
@@ -200,29 +201,43 @@ def _unpacked(value: Any) -> Any:
     return value
 
 
+@contextmanager
+def _opened(node: Any) -> Iterator[None]:
+    """Within the context a node has the tensors themselves."""
+    packed = node.saved
+    if packed is None:
+        raise RuntimeError(FREED)
+    versions, found = node.versions, tuple(map(_unpacked, packed))
+    node.saved = found
+    node.versions = tuple(v._version if isinstance(v, Tensor) else -1 for v in found)
+    _rename_outputs(node, packed, found)
+    try:
+        yield
+    finally:
+        node.saved, node.versions = packed, versions
+
+
 def _packing_class(plain: Any) -> Any:
     """The class of nodes like those of another class whose saved tensors are packed."""
 
     def backward(self: Any, g: Any) -> Any:
-        packed = self.saved
-        if packed is None:
-            raise RuntimeError(FREED)
-        versions, found = self.versions, tuple(map(_unpacked, packed))
-        self.saved = found
-        self.versions = tuple(
-            v._version if isinstance(v, Tensor) else -1 for v in found)
-        _rename_outputs(self, packed, found)
-        try:
+        with _opened(self):
             return plain.backward(self, g)
-        finally:
-            self.saved, self.versions = packed, versions
 
     def release(self: Any) -> None:
         self.saved = None
 
+    def of_name(self: Any, name: str) -> Any:
+        if not name.startswith("_saved_"):
+            return plain.__getattr__(self, name)
+        with _opened(self):
+            return plain.__getattr__(self, name)
+
     members: dict[str, Any] = {
         "__slots__": (), "__module__": plain.__module__, "__doc__": plain.__doc__,
         "backward": backward, "release": release}
+    if hasattr(plain, "__getattr__"):
+        members["__getattr__"] = of_name
     if hasattr(plain, "saved_tensors"):  # of a function of the user's, asked for at any time
         members["saved_tensors"] = property(_saved_tensors)
     plain.packing = type(plain.__name__, (plain,), members)

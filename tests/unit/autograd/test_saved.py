@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -167,3 +168,21 @@ def test_saved_tensors_may_be_written_to_within_their_context():
     np.testing.assert_allclose(x.grad.numpy(), np.cos(1.0), rtol=1e-6)
     with pytest.raises(AssertionError, match="outside of the 'allow_mutation_on_saved_tensors'"):
         late.sum().backward()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_is_saved_is_found_by_pytorch_s_names(packed):
+    x = fb.ones(2, requires_grad=True)
+    w = fb.full((2,), 3.0, requires_grad=True)
+    with graph.save_on_cpu() if packed else nullcontext():
+        y, z = x * w, x.exp()
+    assert y.grad_fn._saved_self.tolist() == [1.0, 1.0]
+    assert y.grad_fn._saved_other.tolist() == [3.0, 3.0]
+    result = z.grad_fn._saved_result
+    assert (result == z).all() and result.grad_fn is z.grad_fn
+    with pytest.raises(AttributeError, match="'ExpBackward0' object has no attribute '_saved_it'"):
+        getattr(z.grad_fn, "_saved_it")  # noqa: B009  its error is asked for
+    z.sum().backward()
+    with pytest.raises(RuntimeError, match="after they have already been freed"):
+        getattr(z.grad_fn, "_saved_result")  # noqa: B009
+    assert not hasattr(z.grad_fn, "anything")
