@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from flambeau.as_torch import names
-from flambeau.as_torch.missing import missing
+from flambeau.as_torch.missing import is_missing, missing
 
 
 class Facade(ModuleType):
@@ -51,16 +51,23 @@ class Facade(ModuleType):
             above = sys.modules.get(self.__name__.rpartition(".")[0])
             if isinstance(above, Facade) and "." in above.__name__:
                 with contextlib.suppress(AttributeError):
-                    return above._find(name)
-        if names.is_public(self.__name__, name) or not self._sources:
+                    found = above._find(name)
+                    if not is_missing(found):
+                        return found
+        if names.is_public(self.__name__, name) or not self._sources or (
+                names.is_open(self.__name__)):
             return missing(inner)
         raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
 
     def fill(self) -> None:
-        """Look up the names that the sources list in ``__all__``."""
+        """Look up the public names: programs go through ``vars(module)``."""
+        if "." not in self.__name__:  # too many, and nobody does
+            return
+        known = names.public_names(self.__name__)
         for source in self._sources:
-            for name in source.__dict__.get("__all__", ()):
-                getattr(self, name)
+            for name in source.__dict__.get("__all__", known):
+                if hasattr(source, name):
+                    getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

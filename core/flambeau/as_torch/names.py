@@ -36,12 +36,17 @@ def is_known(name: str) -> bool:
     root = name.partition(".")[0]
     if root not in ROOTS:
         return False
-    return is_listed(name) or any(name.startswith(f"{whole}.") for whole in _OPEN)
+    return is_listed(name) or is_open(name.rpartition(".")[0])
 
 
 def is_listed(name: str) -> bool:
     """Whether PyTorch is known to have a module of this name."""
     return name in _table()
+
+
+def is_open(name: str) -> bool:
+    """Whether a module is, or is in, one of which it is not known what else is in it."""
+    return any(f"{name}.".startswith(f"{whole}.") for whole in _OPEN)
 
 
 def is_public(module: str, name: str) -> bool:
@@ -57,8 +62,9 @@ def public_names(module: str) -> frozenset[str]:
 # Large packages without a counterpart: what is in them is not listed.
 _OPEN: Final = (
     "torch.ao", "torch.distributed", "torch.onnx", "torch.export", "torch._dynamo",
-    "torch._inductor", "torch._subclasses", "torch._higher_order_ops", "torch._C", "torch.package",
+    "torch._inductor", "torch._subclasses", "torch._higher_order_ops", "torch.package",
+    "torch._C._distributed_c10d", "torch._C._functorch",
     "torch.utils.benchmark", "torch.quantization", "torch._prims", "torch._decomp", "torch._export",
-    "torch.utils.data.datapipes", "torch.testing._internal", "torchvision.prototype",
+    "torch.testing._internal", "torchvision.prototype",
     "torchvision.models", "torchvision.datasets",
 )

@@ -7,6 +7,7 @@ from flambeau.linalg import LinAlgError
 from flambeau.overrides import disabled
 
 _LinAlgError = LinAlgError
+_TensorMeta = type(Tensor)
 _disabled_torch_function_impl = disabled
 _GLIBCXX_USE_CXX11_ABI = True
 

@@ -47,6 +47,13 @@ __version__ = TorchVersion(VERSIONS["torch"])
 ops = missing("torch.ops")  # overloads of ATen; flambeau.ops is another thing
 
 
+def dsmm(mat1: Any, mat2: Any) -> Any:
+    """The product of a sparse and a dense matrix, by an old name."""
+    from flambeau import mm
+
+    return mm(mat1, mat2)
+
+
 def compile(model: Any = None, **options: Any) -> Any:
     """The function or module as it is: flambeau runs op by op."""
     if model is None:

@@ -23,6 +23,7 @@ class CustomOpDef:
         self.__name__, self.__doc__ = getattr(fn, "__name__", name), fn.__doc__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the kernel of the arguments' device, or the function."""
         if self._function is None or kwargs:
             return self._run(*args, **kwargs)
         return self._function.apply(*args)
