@@ -6,11 +6,12 @@ of the cpu, and of every op whether it has any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+import flambeau
 from flambeau.device import device
 from flambeau.registry import Op, all_ops
 from flambeau_conformance.make import Maker
@@ -55,3 +56,40 @@ def test_arguments_of_another_type(op: Op) -> None:
         named = {a.name: v for a, v in zip(arguments, args, strict=True) if a.keyword_only}
         with pytest.raises(TypeError, match="Stranger"):
             op.function(*args[: len(args) - len(named)], **named)
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "operands without a tensor": lambda T: T.pow(2, 3),
+    "special operands without a tensor": lambda T: T.special.xlog1py(2, 3),
+    "a number for a tensor": lambda T: T.logical_and(T.ones(3), 2),
+    "an exponent that is a number": lambda T: T.ldexp(T.ones(3), 2),
+    "nothing joined": lambda T: T.cat([]),
+    "None joined": lambda T: T.cat([T.ones(2), None]),
+    "a part of a number": lambda T: T.narrow(T.tensor(1.0), 0, 0, 1),
+    "a truth value as a start": lambda T: T.ones(3).narrow(0, T.tensor(False), 2),
+    "a text as sections": lambda T: T.hsplit(T.ones(3, 3), "abc"),
+    "a weight of other rank": lambda T: T.nn.functional.conv2d(
+        T.ones(1, 1, 4, 3), T.ones(1, 2, 2), padding="same"),
+    "too few dimensions to pool": lambda T: T.nn.functional.adaptive_avg_pool2d(
+        T.ones(2, 2), (2, 2)),
+    "an empty row of labels": lambda T: T.nn.functional.multilabel_margin_loss(
+        T.ones(0), T.ones(0)),
+    "a complex number filled in": lambda T: T.ones(2).masked_fill(T.tensor([True, False]), 1j),
+    "a mean of integers": lambda T: T.mean(T.ones(3), dtype=T.int64),
+    "the greatest of nothing": lambda T: T.amax(T.ones(5, 0)),
+    "the extremes of an empty dimension": lambda T: T.aminmax(T.ones(5, 0), dim=1),
+    "a dimension twice": lambda T: T.gradient(T.ones(3, 3), dim=(1, 1)),
+    "steps that are no whole number": lambda T: T.linspace(0, 3, 1.0),
+    "an out of overlapping elements": lambda T: T.index_select(
+        T.ones(3, 6), 1, T.tensor([0, 1]), out=T.ones(1, 6).expand(3, 6)),
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_errors_are_pytorchs(what: str) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(Exception) as theirs:  # noqa: PT011  whatever it is
+        CALLS[what](torch)
+    with pytest.raises(Exception) as ours:  # noqa: PT011
+        CALLS[what](flambeau)
+    assert ours.type is theirs.type
