@@ -459,11 +459,20 @@ def grad(
 ) -> tuple[Any, ...]:
     """Gradients of the sum of ``outputs`` with respect to ``inputs``, as a tuple.
 
+    Args:
+        is_grads_batched: dimension 0 of every one of ``grad_outputs`` counts vectors, for each of
+            which gradients are wanted; it is dimension 0 of the results, too.
+
     Raises:
         RuntimeError: if an input does not require a gradient or was not used.
     """
     if is_grads_batched:
-        raise NotImplementedError("grad(): is_grads_batched=True is not supported yet")
+        from flambeau.func.tracking import batched_gradients
+
+        return batched_gradients(
+            outputs, inputs, _as_tuple(grad_outputs), retain_graph=retain_graph,
+            create_graph=create_graph, allow_unused=allow_unused,
+            materialize_grads=materialize_grads)
     outs, ins = _as_tuple(outputs), _as_tuple(inputs)
     if materialize_grads and allow_unused is False:
         raise ValueError("allow_unused should be True or not passed when materialize_grads is True")

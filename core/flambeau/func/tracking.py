@@ -14,8 +14,8 @@ from flambeau.autograd import engine
 from flambeau.autograd.dual import without_history
 from flambeau.autograd.grad_mode import MODE
 from flambeau.autograd.node import Node, edge_of
-from flambeau.func.batched import BatchedTensor, aligned, peeled, rewrapped
-from flambeau.func.batching import Level, levels_now
+from flambeau.func.batched import aligned, peeled, rewrapped
+from flambeau.func.batching import Level, enter, levels_now
 from flambeau.func.tree import leaves, mapped
 from flambeau.tensor import Tensor
 
@@ -67,9 +67,8 @@ def gradients(
         if o.requires_grad and peeled(o)[1] == held]
     found: Any = [None] * len(inputs)
     if pairs:
-        several = any(isinstance(v, BatchedTensor) for _, v in pairs)
         found = engine.grad(
-            [o for o, _ in pairs], bottoms, [v for _, v in pairs], create_graph=keep or several,
+            [o for o, _ in pairs], bottoms, [v for _, v in pairs], create_graph=keep,
             retain_graph=True, allow_unused=True)
     return [
         x.new_zeros(x.shape) if g is None else _lowered(g, held)
@@ -102,3 +101,23 @@ def _lowered(g: Tensor, held: tuple[Level, ...]) -> Tensor:
     order = [m for m in modes.stacked() if m in levels]
     rest = range(len(levels), bottom.ndim)
     return rewrapped(bottom.permute([*map(levels.index, order), *rest]), order)
+
+
+def batched_gradients(
+    outputs: Any, inputs: Any, vectors: Sequence[Tensor], **options: Any
+) -> tuple[Any, ...]:
+    """``autograd.grad`` for several vectors at once, stacked in dimension 0.
+
+    Raises:
+        ValueError: if there are not as many vectors for each output.
+    """
+    sizes = {v.shape[0] if v.ndim else None for v in vectors}
+    if len(sizes) != 1 or None in sizes:
+        raise ValueError(
+            "grad(..., is_grads_batched=True): expected grad_outputs that are stacked in dimension "
+            f"0, as many of each, got shapes {[list(v.shape) for v in vectors]}")
+    level = Level(sizes.pop())  # type: ignore[arg-type]
+    with level:
+        found = engine.grad(
+            outputs, inputs, tuple(enter(v, level, 0) for v in vectors), **options)
+    return tuple(None if g is None else level.batch_of(g) for g in found)

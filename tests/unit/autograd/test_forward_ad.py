@@ -107,7 +107,7 @@ def test_strict_and_aux():
     x = fb.ones(2)
     with pytest.raises(RuntimeError, match="independent"):
         tf.jvp(lambda x: fb.ones(1), (x,), (x,), strict=True)
-    out, moved, aux = tf.jvp(lambda x: (x * 2, x.sum()), (x,), (x,), has_aux=True)
+    _, moved, aux = tf.jvp(lambda x: (x * 2, x.sum()), (x,), (x,), has_aux=True)
     assert moved.tolist() == [2, 2]
     assert aux.item() == 2
     assert fb.tensor(0.0) == tf.jvp(lambda x: fb.ones(()), (x,), (x,))[1]

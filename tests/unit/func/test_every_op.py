@@ -115,8 +115,9 @@ def test_tangents_are_those_of_two_vjps(op):
     try:
         at = moving(call, tensors)
     except (RuntimeError, NotImplementedError) as error:
-        assert "not implemented" in str(error)  # refused with words, as in PyTorch
-        return
+        if "not implemented" not in str(error):
+            raise
+        return  # refused with words, as in PyTorch
 
     def of_floats(*xs):
         filled = list(tensors)

@@ -321,3 +321,14 @@ def test_loops_are_counted():
         found = tf.vmap(lambda a, w: fb.cov(a, fweights=w))(x, weights)
     assert fallbacks["cov"] == before + 1
     close(found, fb.stack([fb.cov(a, fweights=w) for a, w in zip(x, weights, strict=True)]))
+
+
+def test_gradients_of_stacked_vectors():
+    x, vectors = numbers(3).requires_grad_(), numbers(4, 5)
+    out = (x * x).sum() * fb.arange(5.0, dtype=fb.float64) + x[1:].prod()
+    found = fb.autograd.grad(out, x, vectors, is_grads_batched=True, retain_graph=True)[0]
+    each = [fb.autograd.grad(out, x, v, retain_graph=True)[0] for v in vectors]
+    close(found, fb.stack(each))
+    with pytest.raises(ValueError, match="is_grads_batched"):
+        fb.autograd.grad((out, x.sum()), x, (vectors, numbers(3)), is_grads_batched=True)
+    assert tf.vmap(fb.sin)(fb.ones(3, 2, device="meta")).shape == (3, 2)
