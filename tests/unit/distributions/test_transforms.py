@@ -311,9 +311,37 @@ def test_volume_change_is_the_jacobian_s(name):
 def test_how_many_correlations_there_are():
     correlations = T.CorrCholeskyTransform()
     for size in range(1, 40):
-        shape = (3, size * (size - 1) // 2)
-        assert correlations.forward_shape(shape) == (3, size, size)
-        assert correlations.inverse_shape((3, size, size)) == shape
+        shape = (2, 3, size * (size - 1) // 2)
+        assert correlations.forward_shape(shape) == (2, 3, size, size)
+        assert correlations.inverse_shape((2, 3, size, size)) == shape
+
+
+def test_a_dimension_from_the_end_may_be_the_first():
+    one = fb.tensor([2.0])
+    assert T.StackTransform([T.ExpTransform()], -1)(one) == one.exp()
+    assert T.CatTransform([T.ExpTransform()], -1)(one) == one.exp()
+
+
+def test_the_sign_of_a_scale():
+    signs = [T.AffineTransform(1, scale).sign for scale in (0.5, 3, 0.0, -0.5, -2)]
+    assert signs == [1, 1, 0, -1, -1]
+    assert T.AffineTransform.domain.is_discrete is False
+
+
+@pytest.mark.parametrize("parts", [
+    "[T.ExpTransform(), T.StickBreakingTransform()]",
+    "[T.StickBreakingTransform(), T.ExpTransform()]",
+    "[T.AffineTransform(0, 1, 2), T.ReshapeTransform((2, 3), (6,)), T.ExpTransform()]",
+    "[T.ReshapeTransform((6,), (2, 3)), T.StickBreakingTransform(), T.AffineTransform(0, 1, 3)]",
+    "[T.ReshapeTransform((), (1, 1)), T.ExpTransform()]",
+])
+def test_the_dimensions_of_a_composition(parts):
+    torch = pytest.importorskip("torch")
+    mine = make(f"T.ComposeTransform({parts})", fb, D)
+    theirs = make(f"T.ComposeTransform({parts})", torch, torch.distributions)
+    for one, other in ((mine, theirs), (mine.inv, theirs.inv)):
+        assert repr(one.domain) == repr(other.domain)
+        assert repr(one.codomain) == repr(other.codomain)
 
 
 @pytest.mark.parametrize(("call", "error", "words"), [

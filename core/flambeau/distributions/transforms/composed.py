@@ -112,7 +112,7 @@ def _widest(ends: list[tuple[Any, Any]]) -> Any:
     if not ends:
         return constraints.real
     first = ends[0][0]
-    event_dim = ends[-1][1].event_dim
+    event_dim = 0
     for near, far in reversed(ends):
         event_dim = max(event_dim + near.event_dim - far.event_dim, near.event_dim)
     return _independent(first, event_dim - first.event_dim)
