@@ -11,7 +11,9 @@ import numpy as np
 
 from flambeau import dtypes
 from flambeau.construct import from_numpy
+from flambeau.device import CPU
 from flambeau.dtypes import dtype as DType
+from flambeau.kind import kind_of
 from flambeau.serialization.archive import Member, read_into
 from flambeau.serialization.errors import CheckpointError
 from flambeau.serialization.location import Restore
@@ -21,6 +23,8 @@ from flambeau.storages.typed import TypedStorage
 from flambeau.storages.untyped import UntypedStorage
 
 ALIGNMENT: Final = 16  # bytes: what any element needs
+_MAPPED_FROM: Final = 1 << 20  # bytes from which on memory is asked of the system
+_POPULATED: Final = getattr(mmap, "MAP_POPULATE", 0)
 
 
 class Records:
@@ -92,7 +96,7 @@ class Records:
         if self.mapped is not None and not self.is_swapped and member.offset % ALIGNMENT == 0:
             array = np.frombuffer(self.mapped, np.uint8, member.size, member.offset)
             return UntypedStorage.over(from_numpy(array).storage_())
-        made = UntypedStorage(member.size)
+        made = _memory(member.size)
         self.file.seek(member.offset)
         read_into(self.file, memoryview(memory.elements(made._storage, dtypes.uint8).native()))
         if self.is_swapped:
@@ -109,3 +113,20 @@ class Records:
             raise CheckpointError("a part of a storage reaches beyond it")
         part: UntypedStorage = whole[start : start + size]
         return part
+
+
+def _memory(nbytes: int) -> UntypedStorage:
+    """Memory on the host to be read into.
+
+    What the backend keeps for later is used; else pages are asked of the system at once, and small
+    ones: where the machine is a guest of another, the huge ones that backends ask for may first
+    have to be given by the host, which takes four times as long as reading into them.
+    """
+    if nbytes < _MAPPED_FROM or not _POPULATED:
+        return UntypedStorage(nbytes)
+    stats = kind_of(CPU, dtypes.uint8).backend.memory_stats(0)
+    if stats.get("reserved", 0) - stats.get("allocated", 0) >= nbytes:
+        return UntypedStorage(nbytes)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _POPULATED
+    block = np.frombuffer(mmap.mmap(-1, nbytes, flags=flags), np.uint8)
+    return UntypedStorage.over(from_numpy(block).storage_())

@@ -12,6 +12,7 @@ from flambeau import dtypes
 from flambeau.construct import from_numpy
 from flambeau.dtypes import dtype as DType
 from flambeau.storage import Storage
+from flambeau.storages.memory import SharedMap, elements
 from flambeau.tensor import Tensor
 
 
@@ -39,7 +40,7 @@ def map_file(filename: Any, shared: bool, nbytes: int) -> Storage:
         if not length:
             return from_numpy(np.empty(0, np.uint8)).storage_()
         access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
-        mapped = mmap.mmap(handle, length, access=access)
+        mapped = (SharedMap if shared else mmap.mmap)(handle, length, access=access)
     finally:
         os.close(handle)
     return from_numpy(np.frombuffer(mapped, np.uint8)).storage_()
@@ -59,8 +60,6 @@ def from_file(
     Raises:
         RuntimeError: if the file is too short and not shared.
     """
-    from flambeau.storages.memory import elements
-
     what = dtypes.get_default_dtype() if dtype is None else dtype
     count = size or 0
     result = elements(map_file(filename, bool(shared), count * what.itemsize), what)[:count]

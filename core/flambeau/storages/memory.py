@@ -16,6 +16,10 @@ from flambeau.storage import Storage
 from flambeau.tensor import Tensor, from_storage
 
 
+class SharedMap(mmap.mmap):
+    """A mapping that forked processes, or all that map the file, write to together."""
+
+
 def allocate(nbytes: int, where: Any = CPU) -> Storage:
     """New memory, uninitialised, on a device.
 
@@ -71,13 +75,13 @@ def is_shared(storage: Storage) -> bool:
     memory: Any = storage.buffer
     while isinstance(memory, (np.ndarray, memoryview)):
         memory = memory.base if isinstance(memory, np.ndarray) else memory.obj
-    return storage.device.type != "cpu" or isinstance(memory, mmap.mmap)
+    return storage.device.type != "cpu" or isinstance(memory, SharedMap)
 
 
 def share(storage: Storage) -> None:
     """Move the bytes to memory that forked processes share; nothing on other devices."""
     if is_shared(storage) or not storage.nbytes:
         return
-    shared = np.frombuffer(mmap.mmap(-1, storage.nbytes), np.uint8)
+    shared = np.frombuffer(SharedMap(-1, storage.nbytes), np.uint8)
     shared[:] = np.frombuffer(host_bytes(storage), np.uint8)
     storage.buffer = shared

@@ -124,6 +124,7 @@ def test_tensors_over_storages():
 
 def test_shared_memory_and_what_is_asked():
     s = fb.FloatStorage([1, 2])
+    assert not fb.ones(1 << 18).is_shared()  # large ones lie in mappings, too
     assert not s.is_shared() and s.share_memory_().is_shared() and s.tolist() == [1, 2]
     assert fb.is_storage(s) and fb.is_storage(s.untyped()) and not fb.is_storage(fb.ones(1))
     assert (s.get_device(), s.is_cuda, s.is_sparse, s.is_pinned(), s.resizable()) == (
