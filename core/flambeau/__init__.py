@@ -106,6 +106,7 @@ from flambeau.ops.facts import (
     is_signed,
     is_storage,
     jagged,
+    layout,
     numel,
     result_type,
     sparse_bsc,

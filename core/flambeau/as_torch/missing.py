@@ -3,6 +3,8 @@ and raise when they are used."""
 
 from __future__ import annotations
 
+import functools
+from types import FunctionType
 from typing import Any, NoReturn
 
 WHERE = "docs/parity.md of flambeau lists what there is"
@@ -11,8 +13,10 @@ WHERE = "docs/parity.md of flambeau lists what there is"
 class _MissingType(type):
     """A class, since programs derive from what they import, and ask ``isinstance``."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(f"{cls._missing} is not in flambeau: {WHERE}")
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and isinstance(args[0], FunctionType):
+            return _decorated(cls, args[0])
+        raise _refusal(cls)
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -30,6 +34,20 @@ class _MissingType(type):
 
     def __instancecheck__(cls, instance: object) -> bool:
         return False
+
+
+def _refusal(cls: Any) -> NotImplementedError:
+    return NotImplementedError(f"{cls._missing} is not in flambeau: {WHERE}")
+
+
+def _decorated(cls: Any, function: FunctionType) -> Any:
+    """What a stand-in makes of a function as its decorator: it is used when that is called."""
+
+    @functools.wraps(function)
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise _refusal(cls)
+
+    return refuse
 
 
 def missing(name: str) -> Any:
