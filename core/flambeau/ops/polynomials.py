@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from flambeau.modes import every_sample
 from flambeau.ops.compare import where
 from flambeau.ops.pointwise import as_tensors, floating_type
 from flambeau.ops.rounding import trunc
@@ -27,7 +28,8 @@ def _register(name: str, words: str, first: Callable[[Any], Any], step: Step, li
         x, degree = as_tensors(self, n, floating_type(self, n))
         degree = trunc(degree)
         size = x.dtype.itemsize
-        greatest = int(degree.max().item()) if degree.numel() else 0
+        seen = every_sample(degree)
+        greatest = int(seen.max().item()) if seen.numel() else 0
         most = None if limit is None else limit[size > 4]
         top = greatest if most is None else min(greatest, most)
         before, now = x * 0 + 1, first(x)
