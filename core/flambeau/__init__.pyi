@@ -157,6 +157,7 @@ from flambeau.ops.facts import is_same_size as is_same_size
 from flambeau.ops.facts import is_signed as is_signed
 from flambeau.ops.facts import is_storage as is_storage
 from flambeau.ops.facts import jagged as jagged
+from flambeau.ops.facts import layout as layout
 from flambeau.ops.facts import numel as numel
 from flambeau.ops.facts import result_type as result_type
 from flambeau.ops.facts import sparse_bsc as sparse_bsc

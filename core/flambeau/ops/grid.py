@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flambeau import dtypes, layout
+from flambeau import dtypes
 from flambeau.caution import warn
 from flambeau.layout import Size
+from flambeau.layout import broadcast_shapes as common_shape
 from flambeau.ops.join import stack
 from flambeau.ops.shape import expand, reshape
 from flambeau.registry import composite
@@ -34,7 +35,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
     if any(n < 0 for s in given for n in s):
         raise ValueError("Attempting to broadcast a dimension with negative length!")
     try:
-        return layout.broadcast_shapes(*given)
+        return common_shape(*given)
     except RuntimeError as error:
         raise RuntimeError(
             "Shape mismatch: objects cannot be broadcast to a single shape: "
@@ -50,7 +51,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
 )
 def broadcast_list(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Tensors expanded to their common shape; those that have it already are given back."""
-    shape = layout.broadcast_shapes(*(t.shape for t in tensors))
+    shape = common_shape(*(t.shape for t in tensors))
     return tuple(t if t.shape == shape else expand(t, shape) for t in tensors)
 
 
