@@ -318,8 +318,17 @@ def test_kumaraswamy_s_mode_is_where_the_density_is_greatest():
     grid = fb.linspace(0.0005, 0.9995, 2000)[:, None]
     best = grid.squeeze(1)[kumaraswamy.log_prob(grid).argmax(0)]
     assert fb.allclose(kumaraswamy.mode, best, atol=1e-3)
+    assert D.Kumaraswamy(1.0, 2.0).mode.item() == 0
     nowhere = D.Kumaraswamy(fb.tensor([0.5, 2.0, 1.0]), fb.tensor([2.0, 0.5, 1.0]))
     assert nowhere.mode.isnan().all()
+
+
+def test_what_classes_tell():
+    for kind in (D.GeneralizedPareto, D.Pareto):
+        assert (kind.support.is_discrete, kind.support.event_dim) == (False, 0)
+    for kind in (D.relaxed_bernoulli.LogitRelaxedBernoulli,
+                 D.relaxed_categorical.ExpRelaxedCategorical):
+        assert kind.has_rsample
 
 
 def test_moments_that_are_infinite_or_missing():
