@@ -174,7 +174,7 @@ def _numerical(
             before = _flat(_moved(outputs, args, number, x, i, -eps * unit))
             parts.append((after - before) / (2 * eps))
         columns.append(_rows(parts, out.dtype.is_complex))
-    return np.array(columns).T.reshape(-1, x.numel())
+    return np.array(columns).T.reshape(out.numel() * (1 + out.dtype.is_complex), x.numel())
 
 
 def _rows(parts: list[np.ndarray[Any, Any]], complex_out: bool) -> np.ndarray[Any, Any]:
