@@ -56,11 +56,9 @@ class Finder(DistributionFinder, Loader):
 
 def _sources(name: str) -> list[ModuleType]:
     """Where names of a module are looked up, in order."""
-    root, _, rest = name.partition(".")
-    own, there = names.ROOTS[root]
+    root = name.partition(".")[0]
     found = []
-    usual = names.ELSEWHERE.get(name, f"{there}.{rest}")
-    for candidate in (f"{own}.{rest}".rstrip("."), usual.rstrip(".")):
+    for candidate in (names.ROOTS[root][0] + name[len(root):], names.home(name)):
         module = _import(candidate)
         if module is not None:
             found.append(module)

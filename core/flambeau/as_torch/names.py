@@ -14,14 +14,24 @@ ROOTS: Final = {
 
 VERSIONS: Final = {"torch": "2.13.0", "torchvision": "0.28.0"}
 
-ELSEWHERE: Final = {
+_ELSEWHERE: Final = {
+    "torch.utils.data": "flambeau.data",
     "torch.utils.data.dataloader": "flambeau.data.loader",
-    "torch.utils.data.dataset": "flambeau.data.dataset",
-    "torch.utils.data.sampler": "flambeau.data.sampler",
     "torch.utils.data._utils.collate": "flambeau.data.collate",
-    "torch.optim.lr_scheduler": "flambeau.optim.lr_scheduler",
+    "torch.utils.data.datapipes.datapipe": "flambeau.data.datapipes.pipe",
 }
-"""Modules that have another name here."""
+"""Modules that have another name here; those within them are within the other, too."""
+
+
+def home(name: str) -> str:
+    """Where flambeau would have a module of PyTorch."""
+    root = name.partition(".")[0]
+    whole = name
+    while whole:
+        if whole in _ELSEWHERE:
+            return _ELSEWHERE[whole] + name[len(whole):]
+        whole = whole.rpartition(".")[0]
+    return ROOTS[root][1] + name[len(root):]
 
 
 @functools.cache

@@ -295,3 +295,24 @@ def test_a_custom_operator(tmp_path):
     print(y.item(), x.grad.item(), cube(torch.empty(2, device="meta")).shape)
     """
     assert run(tmp_path, program) == ["8.0 12.0 torch.Size([2])"]
+
+
+def test_modules_that_stand_elsewhere(tmp_path):
+    program = """
+    import flambeau as fb
+    from torch.utils.data import functional_datapipe
+    from torch.utils.data.dataloader import default_collate
+    from torch.utils.data.datapipes.iter import Batcher, IterableWrapper
+    from torch.utils.data.dataset import Subset
+    from torch.utils.data.sampler import BatchSampler
+
+    print(Subset is fb.data.Subset, BatchSampler is fb.data.BatchSampler)
+
+    @functional_datapipe("in_pairs")
+    class InPairs(Batcher):
+        def __init__(self, source):
+            super().__init__(source, 2)
+
+    print([list(batch) for batch in IterableWrapper(range(3)).in_pairs()])
+    """
+    assert run(tmp_path, program) == ["True True", "[[0, 1], [2]]"]
