@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from flambeau.download import fetch, is_intact
 from flambeau.vision.archive import extract_tar
 from flambeau.vision.datasets.batch_file import read_batch_file
 from flambeau.vision.datasets.vision import Transform, VisionDataset, split_name
-from flambeau.download import fetch, is_intact
 from flambeau.vision.pillow import pillow
 
 _SHAPE = (3, 32, 32)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import flambeau as fb
+from flambeau.download import fetch
 from flambeau.vision.archive import gunzip
 from flambeau.vision.datasets.idx import read_idx
 from flambeau.vision.datasets.vision import Transform, VisionDataset, split_name
-from flambeau.download import fetch
 from flambeau.vision.pillow import pillow
 
 if TYPE_CHECKING:
