@@ -314,7 +314,7 @@ def {op.name}({_signature(op, out=True)}):
           else:
             out_._requires_grad = False
           return out_
-      elif {b}.__class__ is float or {b}.__class__ is int:
+      elif {_is_number(op, b)}:
         kind = {a}._kind
         entry = FAST.get(kind)
         category = kind.dtype.category if kind.dtype.itemsize > 2 else 0  # NumPy widens bfloat16
@@ -333,6 +333,13 @@ def {op.name}({_signature(op, out=True)}):
   except Exception:
     pass
 {_slow(op, arguments)}"""
+
+
+def _is_number(op: Op, b: str) -> str:
+    """The condition that the second operand is a number, where the op takes numbers."""
+    if op.schema.arguments[1].type != "Operand":
+        return "False"
+    return f"{b}.__class__ is float or {b}.__class__ is int"
 
 
 def _reduction(op: Op) -> str:
@@ -478,10 +485,9 @@ def _inplace(op: Op) -> str:
               not {b}._requires_grad) or not MODE.enabled):
             y = {b}._native
             if y is None: y = {b}.native()
-        elif kind.dtype.itemsize > 2 and kind.dtype.category == 2 and (
-            {b}.__class__ is float or {b}.__class__ is int):
+        elif kind.dtype.itemsize > 2 and kind.dtype.category == 2 and ({_is_number(op, b)}):
           y = float({b})
-        elif kind.dtype.category == 1 and {b}.__class__ is int:
+        elif kind.dtype.category == 1 and {b}.__class__ is int and ({_is_number(op, b)}):
           y = {b}{scale}
         if y is not None:
           native = {a}._native

@@ -118,3 +118,12 @@ def test_a_kernel_that_declines_leaves_the_call_to_the_others() -> None:
             assert call().tolist() == expected
         finally:
             fast[kind] = held
+
+
+@pytest.mark.parametrize("op", [fb.logical_and, fb.fmin, fb.logical_xor])
+def test_remembered_calls_do_not_let_numbers_pass(op):
+    x = fb.ones(3)
+    for _ in range(3):
+        op(x, x)
+        with pytest.raises(TypeError, match="must be Tensor, not int"):
+            op(x, 2)
