@@ -22,7 +22,8 @@ def meta():
 
 @pytest.mark.parametrize("name", models.list_models())
 def test_each_model_has_as_many_parameters_as_published(name, meta):
-    model = models.get_model(name).eval()
+    without = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    model = models.get_model(name, **without).eval()
     assert count(model) == models.get_model_weights(name).DEFAULT.meta["num_params"]
     assert model(fb.empty(2, 3, 224, 224)).shape == (2, 1000)
 
@@ -94,6 +95,24 @@ def test_zero_init_and_dilation(meta):
         models.resnet18(replace_stride_with_dilation=[False, False, True])
 
 
+def test_googlenet_has_auxiliary_scores_in_training(meta):
+    with pytest.warns(FutureWarning, match="init_weights"):
+        model = models.googlenet(num_classes=5)
+    assert count(models.googlenet(init_weights=False)) == 13_004_888
+    assert [scores.shape for scores in model(fb.empty(2, 3, 64, 64))] == [(2, 5)] * 3
+    assert model.eval()(fb.empty(2, 3, 64, 64)).shape == (2, 5)
+
+
+def test_published_googlenet_loads_without_its_auxiliary_classifiers(monkeypatch):
+    state = models.googlenet(init_weights=False).state_dict()
+    monkeypatch.setattr(fb.hub, "load_state_dict_from_url", lambda *args, **kwargs: state)
+    model = models.googlenet(weights="DEFAULT")
+    assert model.aux1 is None
+    assert model.transform_input
+    assert fb.equal(model.fc.weight, state["fc.weight"])
+    assert models.googlenet(weights="DEFAULT", aux_logits=True).aux2 is not None
+
+
 def test_list_models():
     assert models.list_models(include="resnet*", exclude=["*1*"]) == ["resnet34", "resnet50"]
     assert set(models.list_models(module=models)) == set(models.list_models())
@@ -124,9 +143,8 @@ def test_transforms_of_weights():
 
 
 def test_weights_load_from_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(fb.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("FLAMBEAU_HUB_OFFLINE", "1")
-    fb.hub.set_dir(tmp_path)
+    monkeypatch.setattr("flambeau.hub.weights.get_dir", lambda: str(tmp_path))
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     fb.manual_seed(3)

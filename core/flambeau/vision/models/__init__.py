@@ -14,6 +14,7 @@ from flambeau.vision.models.alexnet import *  # noqa: F403
 from flambeau.vision.models.convnext import *  # noqa: F403
 from flambeau.vision.models.densenet import *  # noqa: F403
 from flambeau.vision.models.efficientnet import *  # noqa: F403
+from flambeau.vision.models.googlenet import *  # noqa: F403
 from flambeau.vision.models.mobilenetv2 import *  # noqa: F403
 from flambeau.vision.models.mobilenetv3 import *  # noqa: F403
 from flambeau.vision.models.resnet import *  # noqa: F403

@@ -115,7 +115,10 @@ def published(
 
 
 def register(
-    weights_of: Any, loading: dict[str, Any] | None = None, rename: Callable[[str], str] = str
+    weights_of: Any,
+    loading: dict[str, Any] | None = None,
+    rename: Callable[[str], str] = str,
+    optional: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
     """Add ``weights`` and ``progress`` to a function that builds a model, and list it.
 
@@ -123,6 +126,7 @@ def register(
         weights_of: the enumeration of its weights.
         loading: the builder's arguments where weights will be loaded.
         rename: from a name in the published file to the model's.
+        optional: children that the published file has, and the model may lack.
     """
 
     def decorate(build: Callable[..., M]) -> Callable[..., M]:
@@ -139,7 +143,14 @@ def register(
                 )
             state = chosen.get_state_dict(progress=progress, check_hash=True)
             model = build(**{**(loading or {}), **kwargs})
-            model.load_state_dict({rename(key): value for key, value in state.items()})
+            lacking = [part for part in optional if getattr(model, part) is None]
+            model.load_state_dict(
+                {
+                    rename(key): value
+                    for key, value in state.items()
+                    if key.partition(".")[0] not in lacking
+                }
+            )
             return model
 
         _MODELS[build.__name__] = (constructor, weights_of)
