@@ -11,9 +11,20 @@ from typing import IO, Any
 
 import flambeau as fb
 from flambeau.tensor import Tensor
+from flambeau.vision.drawing import (
+    draw_bounding_boxes,
+    draw_keypoints,
+    draw_segmentation_masks,
+)
 from flambeau.vision.pillow import pillow
 
-__all__ = ["make_grid", "save_image"]
+__all__ = [
+    "draw_bounding_boxes",
+    "draw_keypoints",
+    "draw_segmentation_masks",
+    "make_grid",
+    "save_image",
+]
 
 
 @fb.no_grad()

@@ -3,13 +3,16 @@
 from flambeau.vision.datasets.cifar import CIFAR10, CIFAR100
 from flambeau.vision.datasets.fakedata import FakeData
 from flambeau.vision.datasets.folder import DatasetFolder, ImageFolder
-from flambeau.vision.datasets.mnist import MNIST, FashionMNIST
+from flambeau.vision.datasets.mnist import KMNIST, MNIST, FashionMNIST
+from flambeau.vision.datasets.svhn import SVHN
 from flambeau.vision.datasets.vision import VisionDataset
 
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "KMNIST",
     "MNIST",
+    "SVHN",
     "DatasetFolder",
     "FakeData",
     "FashionMNIST",
