@@ -41,7 +41,11 @@ def build(op: Op) -> None:
     """Make the functions, the node class and the Tensor methods of an op."""
     if op.is_differentiable:
         title = "".join(word.capitalize() for word in op.name.split("_"))
-        members = {"__slots__": (), "op": op, "__module__": "flambeau.autograd"}
+        lists = any(
+            s.source == "argument" and op.schema.arguments[s.position].is_list
+            and op.schema.arguments[s.position].is_tensor for s in node.saved_slots(op))
+        members = {
+            "__slots__": (), "op": op, "__module__": "flambeau.autograd", "saves_lists": lists}
         op.node_class = type(f"{title}Backward0", (node.OpNode,), members)
     texts = sources(op)
     made = _compiled(op)

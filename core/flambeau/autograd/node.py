@@ -8,7 +8,7 @@ memory of intermediate results is freed as PyTorch frees it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flambeau.autograd.grad_mode import MODE
 from flambeau.fields import NodeFields
@@ -26,11 +26,6 @@ FREED = (
 )
 
 
-def _is_list(value: Any) -> bool:
-    """Whether it is a list of tensors, of which no versions are kept."""
-    return isinstance(value, (list, tuple)) and any(hasattr(v, "_storage") for v in value)
-
-
 class Node(NodeFields):
     """A step of the backward pass.
 
@@ -39,6 +34,8 @@ class Node(NodeFields):
     """
 
     __slots__ = ("__dict__", "__weakref__")
+    saves_lists: ClassVar[bool] = False
+    """Whether lists of tensors are saved, of which no versions are kept."""
 
     def backward(self, g: Any) -> tuple[Any, ...]:
         """Gradients for the edges, from the gradient of the output."""
@@ -49,7 +46,11 @@ class Node(NodeFields):
 
         A step that saved no tensor can be gone through again, as in PyTorch.
         """
-        if self.saved and (max(self.versions, default=-1) >= 0 or any(map(_is_list, self.saved))):
+        for version in self.versions:
+            if version >= 0:
+                self.saved = None
+                return
+        if self.saves_lists and self.saved:
             self.saved = None
 
     def name(self) -> str:
