@@ -1,4 +1,4 @@
-"""Pictures of tensors: ``make_grid`` and ``save_image``."""
+"""Pictures of tensors: grids, files, and what can be drawn on images."""
 
 # mypy: disable-error-code=no-any-return
 # Operators are installed on Tensor from the registry: to the type checker they give Any.
@@ -16,12 +16,14 @@ from flambeau.vision.drawing import (
     draw_keypoints,
     draw_segmentation_masks,
 )
+from flambeau.vision.flow import flow_to_image
 from flambeau.vision.pillow import pillow
 
 __all__ = [
     "draw_bounding_boxes",
     "draw_keypoints",
     "draw_segmentation_masks",
+    "flow_to_image",
     "make_grid",
     "save_image",
 ]
