@@ -49,7 +49,9 @@ def install(device: str | None = None, device_map: dict[str, str] | None = None)
     if _finder is None:
         _refuse_if_imported()
     chosen = device if device is not None else os.environ.get("FLAMBEAU_DEVICE")
-    given = device_map if device_map is not None else _parse(os.environ.get("FLAMBEAU_MAP", ""))
+    given = device_map
+    if given is None:
+        given = read_map(os.environ.get("FLAMBEAU_MAP", ""), "FLAMBEAU_MAP")
     aliases.clear()
     aliases.update(given)
     if chosen:
@@ -92,8 +94,17 @@ def _refuse_if_imported() -> None:
                 f"first import of {name}, or run the program by `python -m flambeau.as_torch`")
 
 
-def _parse(text: str) -> dict[str, str]:
+def read_map(text: str, source: str) -> dict[str, str]:
+    """A map of devices as ``install`` takes it.
+
+    Args:
+        text: ``cuda=opencl,mps=cpu``.
+        source: where it came from, for the message.
+
+    Raises:
+        ValueError: if the text is no such list.
+    """
     pairs = [part.split("=") for part in text.split(",") if part.strip()]
     if any(len(pair) != 2 or not all(word.strip() for word in pair) for pair in pairs):
-        raise ValueError(f"FLAMBEAU_MAP={text!r} is not a list like cuda=opencl,mps=cpu")
+        raise ValueError(f"{source}={text!r} is not a list like cuda=opencl,mps=cpu")
     return {asked.strip(): given.strip() for asked, given in pairs}

@@ -28,9 +28,10 @@ def main(arguments: list[str]) -> None:
     """Run the program named on the command line as ``__main__``."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    pairs = dict(pair.partition("=")[::2] for pair in options.map)
-    if not all(pairs.values()):
-        parser.error(f"--map takes ASKED=GIVEN, as cuda=opencl, not {options.map}")
+    try:
+        pairs = as_torch.read_map(",".join(options.map), "--map")
+    except ValueError as error:
+        parser.error(str(error))
     as_torch.install(options.device, pairs or None)
     sys.argv = [options.program, *options.args]
     if options.module:

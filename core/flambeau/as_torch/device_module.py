@@ -8,8 +8,7 @@ all devices.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from types import TracebackType
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import flambeau as fb
@@ -177,15 +176,15 @@ class DeviceModule:
         """The one queue of the device."""
         return Stream(self)
 
-    def stream(self, stream: Any) -> _Block:
+    def stream(self, stream: Any) -> AbstractContextManager[None]:
         """A block; there is one queue, so it changes nothing."""
-        return _Block()
+        return nullcontext()
 
-    def device(self, device: Where) -> _Block:
+    def device(self, device: Where) -> AbstractContextManager[None]:
         """A block in which the device is the current one; only the current one is accepted."""
         if device is not None and self.is_available():
             self.set_device(device)
-        return _Block()
+        return nullcontext()
 
     def names(self) -> dict[str, Any]:
         """Everything above by PyTorch's names, for a module's namespace."""
@@ -199,17 +198,6 @@ class DeviceModule:
             Stream=_bound(Stream, self), Event=_bound(Event, self),
         )
         return found
-
-
-class _Block:
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
 
 
 def _bound(cls: type[Any], module: DeviceModule) -> type[Any]:
@@ -263,12 +251,11 @@ class Event:
         interprocess: bool = False,
     ) -> None:
         self._module, self._time = module, None if not enable_timing else 0.0
-        self._clock: Callable[[], float] = time.perf_counter
 
     def record(self, stream: Any = None) -> None:
         """Take the moment."""
         self._module.synchronize()
-        self._time = self._clock()
+        self._time = time.perf_counter()
 
     def elapsed_time(self, end_event: Event) -> float:
         """Milliseconds from this event to another."""

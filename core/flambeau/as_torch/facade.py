@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import sys
 from types import ModuleType
@@ -10,6 +9,8 @@ from typing import Any
 
 from flambeau.as_torch import names
 from flambeau.as_torch.missing import is_missing, missing
+
+_ABSENT = object()
 
 
 class Facade(ModuleType):
@@ -26,38 +27,45 @@ class Facade(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         found = self._find(name)
-        if not isinstance(found, _Live):
+        if not self._is_live(name):
             self.__dict__[name] = found  # the next look is as fast as for any module
-            return found
-        return found.value
+        return found
+
+    def _is_live(self, name: str) -> bool:
+        """Whether a source says that the value may change: it is looked up every time."""
+        return any(name in getattr(source, "LIVE", ()) for source in self._sources)
 
     def _find(self, name: str) -> Any:
         for source in self._sources:
-            if name in getattr(source, "LIVE", ()):
-                return _Live(getattr(source, name))
-            if hasattr(source, name):
-                found = getattr(source, name)
-                if isinstance(found, ModuleType) and names.is_known(f"{self.__name__}.{name}"):
-                    return importlib.import_module(f"{self.__name__}.{name}")
+            found = getattr(source, name, _ABSENT)
+            if isinstance(found, ModuleType) and names.is_known(f"{self.__name__}.{name}"):
+                return importlib.import_module(f"{self.__name__}.{name}")
+            if found is not _ABSENT:
                 return found
         inner = f"{self.__name__}.{name}"
         if name == "__file__":
             return __file__
-        if name.startswith("__") and not names.is_listed(inner):
-            raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
         if names.is_listed(inner):
             return importlib.import_module(inner)
-        if not self._sources:
-            above = sys.modules.get(self.__name__.rpartition(".")[0])
-            if isinstance(above, Facade) and "." in above.__name__:
-                with contextlib.suppress(AttributeError):
-                    found = above._find(name)
-                    if not is_missing(found):
-                        return found
-        if names.is_public(self.__name__, name) or not self._sources or (
-                names.is_open(self.__name__)):
-            return missing(inner)
+        if not name.startswith("__"):
+            found = _ABSENT if self._sources else self._find_above(name)
+            if found is not _ABSENT:
+                return found
+            if not self._sources or names.is_public(self.__name__, name) or (
+                    names.is_open(self.__name__)):
+                return missing(inner)
         raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
+
+    def _find_above(self, name: str) -> Any:
+        """The name in the module above, unless that is torch itself or has a stand-in only."""
+        above = sys.modules.get(self.__name__.rpartition(".")[0])
+        if not isinstance(above, Facade) or "." not in above.__name__:
+            return _ABSENT
+        try:
+            found = above._find(name)
+        except AttributeError:
+            return _ABSENT
+        return _ABSENT if is_missing(found) else found
 
     def fill(self) -> None:
         """Look up the public names: programs go through ``vars(module)``."""
@@ -84,9 +92,3 @@ class Facade(ModuleType):
             found.update(dir(source))
         return sorted(found)
 
-
-class _Live:
-    """A value that may change: it is looked up every time."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
