@@ -78,7 +78,8 @@ class Facade(ModuleType):
                     getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
+        if not self._is_live(name):
+            super().__setattr__(name, value)
         if name.startswith("__") or isinstance(value, Facade):
             return  # the import system's own
         for source in self._sources:

@@ -318,3 +318,14 @@ def test_modules_that_stand_elsewhere(tmp_path):
     print([list(batch) for batch in IterableWrapper(range(3)).in_pairs()])
     """
     assert run(tmp_path, program) == ["True True", "[[0, 1], [2]]"]
+
+
+def test_a_switch_that_was_set_still_follows_its_module(tmp_path):
+    program = """
+    import torch
+    torch.backends.cudnn.enabled = True
+    with torch.backends.cudnn.flags(enabled=False):
+        print(torch.backends.cudnn.enabled)
+    print(torch.backends.cudnn.enabled)
+    """
+    assert run(tmp_path, program) == ["False", "True"]
